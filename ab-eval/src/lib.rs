@@ -1,0 +1,1 @@
+//! ab-eval: placeholder root.

@@ -1,0 +1,79 @@
+//! The versioned types of attributes. Inference and its log record are `ingest/`'s; storage of values is `live/`'s.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::value::ValueType;
+
+/// What happens to an attribute that the schema does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// Its type is inferred from the first value and becomes part of the schema.
+    #[default]
+    Store,
+    /// It is dropped.
+    Ignore,
+    /// The event is rejected.
+    Reject,
+}
+
+/// Types of the attributes of items and of users, as of one version.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Schema {
+    /// Grows by one with each change.
+    pub version: u32,
+    /// Attribute name to type, for items.
+    pub items: BTreeMap<String, ValueType>,
+    /// Attribute name to type, for users.
+    pub users: BTreeMap<String, ValueType>,
+    /// What to do with other names.
+    #[serde(default)]
+    pub unknown: Unknown,
+}
+
+/// Whether an attribute belongs to items or to users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// An item's attribute.
+    Item,
+    /// A user's attribute.
+    User,
+}
+
+/// Reserved item attributes with their fixed types; they act by themselves.
+pub const RESERVED_ITEM: [(&str, ValueType); 5] = [
+    ("available_from", ValueType::Int),
+    ("available_until", ValueType::Int),
+    ("hidden", ValueType::Bool),
+    ("created", ValueType::Int),
+    ("group", ValueType::String),
+];
+
+/// Reserved user attributes with their fixed types.
+pub const RESERVED_USER: [(&str, ValueType); 1] = [("personalize", ValueType::Bool)];
+
+impl Schema {
+    /// An empty schema, version 0, with the reserved attributes.
+    #[must_use]
+    pub fn reserved() -> Self {
+        let named = |list: &[(&str, ValueType)]| list.iter().map(|(n, t)| ((*n).to_owned(), *t)).collect();
+        Self {
+            version: 0,
+            items: named(&RESERVED_ITEM),
+            users: named(&RESERVED_USER),
+            unknown: Unknown::Store,
+        }
+    }
+
+    /// The types of one owner's attributes.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> &BTreeMap<String, ValueType> {
+        match owner {
+            Owner::Item => &self.items,
+            Owner::User => &self.users,
+        }
+    }
+}
