@@ -1,0 +1,109 @@
+//! What a file says is what comes out, and what makes no sense is refused with its place.
+
+use super::*;
+use crate::types::{Unknown, ValueType};
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weir.toml");
+    std::fs::write(&path, text).unwrap();
+    Config::load_with(&path, environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
+}
+
+fn refused(text: &str, environment: &[(&str, &str)]) -> String {
+    load(text, environment).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let config = load("", &[]).unwrap();
+    let folder = config.file.parent().unwrap().to_owned();
+    assert_eq!(config.namespace, "main");
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.log.retention, Some(30 * crate::types::time::DAY));
+    assert_eq!(config.table_folder("item_cf"), folder.join("tables/item_cf"));
+    assert_eq!(config.events_folder(), folder.join("log/main/events"));
+    assert_eq!(config.actions, Actions::default());
+    assert_eq!(config.schema, Schema::reserved());
+    assert_eq!(config.tables.keep, 5);
+}
+
+#[test]
+fn another_namespace_has_folders_of_its_own() {
+    let config = load("namespace = \"shop\"\n[models]\ndir = \"/m\"\n", &[]).unwrap();
+    assert_eq!(config.models_root(), Path::new("/m/ns=shop"));
+    assert!(config.table_folder("x").ends_with("tables/ns=shop/x"));
+    assert!(refused("namespace = \"a/b\"", &[]).contains("namespace"));
+}
+
+#[test]
+fn a_typo_has_its_line_and_a_suggestion() {
+    let said = refused("[server]\nlisen = \"x\"\n", &[]);
+    assert!(said.ends_with("weir.toml:2:1: unknown key `lisen`; did you mean `listen`?"), "{said}");
+    let said = refused("[tabels]\n", &[]);
+    assert!(said.contains("weir.toml:1:2") && said.contains("did you mean `tables`"), "{said}");
+    let said = refused("[server]\nlisten = \"x\n", &[]);
+    assert!(said.contains("weir.toml:2:"), "{said}");
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let variables = [("WEIR__SERVER__LISTEN", "127.0.0.1:99"), ("WEIR__TABLES__KEEP", "2"), ("PATH", "/bin")];
+    let config = load("[server]\nlisten = \"127.0.0.1:1\"\n", &variables).unwrap();
+    assert_eq!(config.server.listen.port(), 99);
+    assert_eq!(config.tables.keep, 2);
+    let config = load("", &[("WEIR__ACTIONS__CLICK", "2"), ("WEIR__NAMESPACE", "7")]).unwrap();
+    assert_eq!(config.namespace, "7");
+    assert_eq!(config.actions.weight(config.actions.id("click").unwrap(), 1.0), 2.0);
+    let said = refused("", &[("WEIR__TABLES__KEPE", "2")]);
+    assert_eq!(said, "WEIR__TABLES__KEPE: unknown key `kepe`; did you mean `keep`?");
+    assert!(refused("", &[("WEIR__TABLES__KEEP", "many")]).starts_with("WEIR__TABLES__KEEP: "));
+    assert!(refused("", &[("WEIR__NAMESPACE__X", "1")]).starts_with("WEIR__NAMESPACE__X: "));
+}
+
+#[test]
+fn keys_are_checked_and_hidden() {
+    let key = "[server]\nlisten = \"0.0.0.0:80\"\n[[server.keys]]\nname = \"a\"\n";
+    let open = "[server]\nlisten = \"0.0.0.0:80\"\n";
+    assert!(refused(open, &[]).contains("loopback"));
+    let config =
+        load(&format!("{key}secret_env = \"S\"\nrights = [\"read\"]"), &[("S", "long enough")]).unwrap();
+    assert_eq!(config.server.keys[0].secret.expose(), "long enough");
+    assert!(!format!("{config:?}").contains("long enough"));
+    assert!(refused(&format!("{key}secret_env = \"S\"\nrights = [\"read\"]"), &[]).contains("\"S\""));
+    assert!(refused(&format!("{key}rights = [\"read\"]"), &[]).contains("secret"));
+    assert!(refused(&format!("{key}secret = \"12345678\"\nrights = [\"fly\"]"), &[]).contains("fly"));
+}
+
+#[test]
+fn redis_comes_later() {
+    assert!(refused("[live]\nbackend = \"redis\"\nurl = \"redis://x\"", &[]).contains("later version"));
+    assert!(refused("[live]\nbackend = \"memory\"", &[]).contains("\"memory\""));
+}
+
+#[test]
+fn schemas_are_read_and_reserved_types_hold() {
+    let text = "[schema]\nprice = \"float\"\nunknown = \"reject\"\n[schema.user]\ncity = \"string\"\n";
+    let config = load(text, &[]).unwrap();
+    assert_eq!(config.schema.items["price"], ValueType::Float);
+    assert_eq!(config.schema.items["hidden"], ValueType::Bool);
+    assert_eq!(config.schema.users["city"], ValueType::String);
+    assert_eq!(config.schema.unknown, Unknown::Reject);
+    assert!(refused("[schema]\nhidden = \"int\"\n", &[]).contains("reserved"));
+    assert!(refused("[schema]\nprice = \"money\"\n", &[]).contains("money"));
+}
+
+#[test]
+fn nonsense_is_refused_with_its_key() {
+    for (text, names) in [
+        ("[tables]\nkeep = 0", "tables.keep"),
+        ("[log]\nretention = \"soon\"", "log.retention"),
+        ("[log]\nsync = \"never\"", "never"),
+        ("[server]\nlisten = \"nowhere\"", "server.listen"),
+        ("[actions]\nclick = \"much\"", "much"),
+        ("timezone = \"\"", "timezone"),
+    ] {
+        let said = refused(text, &[]);
+        assert!(said.contains(names), "{said}");
+    }
+}
