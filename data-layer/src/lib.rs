@@ -2,6 +2,8 @@
 
 pub mod config;
 pub mod error;
+pub mod ingest;
+pub mod live;
 pub mod types;
 
 pub use config::{ActionId, Actions, Config};

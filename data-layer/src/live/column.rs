@@ -1,0 +1,183 @@
+//! One attribute of all items: typed values and, beside each, when and by whom it was said. Merge is per value.
+
+use super::dictionary::Dictionary;
+use super::merge::Stamp;
+use crate::types::{Value, ValueType};
+
+/// One value as it lies in a column; strings are codes of the dictionary.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A finite number.
+    Float(f64),
+    /// Code of a text.
+    String(u32),
+    /// Codes of a list of texts.
+    Strings(&'a [u32]),
+    /// A list of finite numbers.
+    Vector(&'a [f32]),
+    /// A place in degrees.
+    Geo {
+        /// Latitude.
+        lat: f64,
+        /// Longitude.
+        lon: f64,
+    },
+}
+
+#[derive(Debug)]
+enum Data {
+    Bool(Vec<bool>),
+    Int(Vec<i64>),
+    Float(Vec<f64>),
+    String(Vec<u32>),
+    Strings(Vec<Box<[u32]>>),
+    Vector(Vec<Box<[f32]>>),
+    Geo(Vec<(f64, f64)>),
+}
+
+/// Values of one attribute, by ordinal, as long as the largest ordinal that has one.
+#[derive(Debug)]
+pub struct Column {
+    data: Data,
+    stamps: Vec<Stamp>,
+}
+
+impl Column {
+    /// An empty column.
+    #[must_use]
+    pub fn new(of: ValueType) -> Self {
+        let data = match of {
+            ValueType::Bool => Data::Bool(Vec::new()),
+            ValueType::Int => Data::Int(Vec::new()),
+            ValueType::Float => Data::Float(Vec::new()),
+            ValueType::String => Data::String(Vec::new()),
+            ValueType::Strings => Data::Strings(Vec::new()),
+            ValueType::Vector => Data::Vector(Vec::new()),
+            ValueType::Geo => Data::Geo(Vec::new()),
+        };
+        Self { data, stamps: Vec::new() }
+    }
+
+    /// Type of the values.
+    #[must_use]
+    pub fn value_type(&self) -> ValueType {
+        match self.data {
+            Data::Bool(_) => ValueType::Bool,
+            Data::Int(_) => ValueType::Int,
+            Data::Float(_) => ValueType::Float,
+            Data::String(_) => ValueType::String,
+            Data::Strings(_) => ValueType::Strings,
+            Data::Vector(_) => ValueType::Vector,
+            Data::Geo(_) => ValueType::Geo,
+        }
+    }
+
+    /// The value of an item, if it has one.
+    #[must_use]
+    pub fn cell(&self, at: usize) -> Option<Cell<'_>> {
+        if !self.stamps.get(at)?.present {
+            return None;
+        }
+        Some(match &self.data {
+            Data::Bool(v) => Cell::Bool(v[at]),
+            Data::Int(v) => Cell::Int(v[at]),
+            Data::Float(v) => Cell::Float(v[at]),
+            Data::String(v) => Cell::String(v[at]),
+            Data::Strings(v) => Cell::Strings(&v[at]),
+            Data::Vector(v) => Cell::Vector(&v[at]),
+            Data::Geo(v) => Cell::Geo { lat: v[at].0, lon: v[at].1 },
+        })
+    }
+
+    /// When the value of an item was said, if it has one.
+    #[must_use]
+    pub fn stamp(&self, at: usize) -> Option<Stamp> {
+        self.stamps.get(at).copied().filter(|s| s.present)
+    }
+
+    /// The value of an item in its own form.
+    #[must_use]
+    pub fn value(&self, at: usize, dictionary: &Dictionary) -> Option<Value> {
+        self.cell(at).map(|cell| match cell {
+            Cell::Bool(v) => Value::Bool(v),
+            Cell::Int(v) => Value::Int(v),
+            Cell::Float(v) => Value::Float(v),
+            Cell::String(code) => Value::String(dictionary.shared(code)),
+            Cell::Strings(codes) => Value::Strings(codes.iter().map(|c| dictionary.shared(*c)).collect()),
+            Cell::Vector(v) => Value::Vector(v.to_vec()),
+            Cell::Geo { lat, lon } => Value::Geo { lat, lon },
+        })
+    }
+
+    /// Merges a value (`None` clears) said at `time` by a source of this priority; says whether it won. A value of another
+    /// type, which a checked event can't hold, changes nothing.
+    pub fn merge(&mut self, at: usize, value: Option<&Value>, stamp: Stamp, words: &mut Dictionary) -> bool {
+        let value = match value.map(|v| v.clone().widen(self.value_type())) {
+            Some(None) => return false,
+            Some(Some(value)) => Some(value),
+            None => None,
+        };
+        if let Some(old) = self.stamps.get(at).filter(|s| s.said()) {
+            let wins = old
+                .order(&stamp)
+                .then_with(|| super::merge::value_order(self.value(at, words).as_ref(), value.as_ref()));
+            if wins.is_ge() {
+                return false;
+            }
+        }
+        self.grow(at + 1);
+        self.stamps[at] = Stamp { present: value.is_some(), ..stamp };
+        if let Some(value) = value {
+            self.put(at, value, words);
+        }
+        true
+    }
+
+    /// The same column with another type: values that widen stay, others are dropped, with their stamps.
+    #[must_use]
+    pub fn retyped(&self, to: ValueType, words: &mut Dictionary) -> Self {
+        let mut new = Self::new(to);
+        for (at, stamp) in self.stamps.iter().enumerate().filter(|(_, s)| s.said()) {
+            let old = self.value(at, words);
+            let kept = old.clone().and_then(|v| v.widen(to));
+            if kept.is_some() || old.is_none() {
+                new.merge(at, kept.as_ref(), *stamp, words);
+            }
+        }
+        new
+    }
+
+    fn grow(&mut self, len: usize) {
+        if self.stamps.len() >= len {
+            return;
+        }
+        self.stamps.resize(len, Stamp::NEVER);
+        match &mut self.data {
+            Data::Bool(v) => v.resize(len, false),
+            Data::Int(v) => v.resize(len, 0),
+            Data::Float(v) => v.resize(len, 0.0),
+            Data::String(v) => v.resize(len, 0),
+            Data::Strings(v) => v.resize_with(len, Box::default),
+            Data::Vector(v) => v.resize_with(len, Box::default),
+            Data::Geo(v) => v.resize(len, (0.0, 0.0)),
+        }
+    }
+
+    fn put(&mut self, at: usize, value: Value, words: &mut Dictionary) {
+        match (&mut self.data, value) {
+            (Data::Bool(v), Value::Bool(x)) => v[at] = x,
+            (Data::Int(v), Value::Int(x)) => v[at] = x,
+            (Data::Float(v), Value::Float(x)) => v[at] = x,
+            (Data::String(v), Value::String(x)) => v[at] = words.intern(&x),
+            (Data::Strings(v), Value::Strings(x)) => v[at] = x.iter().map(|t| words.intern(t)).collect(),
+            (Data::Vector(v), Value::Vector(x)) => v[at] = x.into(),
+            (Data::Geo(v), Value::Geo { lat, lon }) => v[at] = (lat, lon),
+            // `merge` widened the value to this column's type.
+            _ => {}
+        }
+    }
+}

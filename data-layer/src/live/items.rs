@@ -1,0 +1,288 @@
+//! The item table: typed columns, packed rows, counters and what decides whether an item can be served. In memory, whole.
+//! Read through [`Items`], so that a sharded item service can follow. Not for people.
+
+use rustc_hash::FxHashMap;
+
+use super::column::{Cell, Column};
+use super::counters::Counters;
+use super::dictionary::Dictionary;
+use super::merge::{Stamp, Stamped};
+use super::row::{ROW_DAYS, Row};
+use crate::config::Actions;
+use crate::types::schema::RESERVED_ITEM;
+use crate::types::time::DAY;
+use crate::types::{Id, ItemEvent, Millis, Ordinal, Schema, Value, ValueType};
+use crate::{Error, Result};
+
+/// Number of an item attribute, local to this process; stays as it is while the process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldId(pub u16);
+
+/// Kind of an item that no event gave one.
+pub const DEFAULT_KIND: &str = "item";
+
+/// Items as everything downstream reads them. Ordinals come from here and are valid for ever; methods that take one may
+/// panic for a number that was never given out.
+pub trait Items: Send + Sync {
+    /// How many items exist; ordinals are `0..len`.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The ordinal of an item that exists.
+    fn ordinal(&self, id: &str) -> Option<Ordinal>;
+    /// The id of an item.
+    fn id(&self, item: Ordinal) -> &Id;
+    /// The hash of the id that breaks ties; stable across processes.
+    fn tie(&self, item: Ordinal) -> u64;
+    /// content, person, query, place, ad …; `item` where nothing was said.
+    fn kind(&self, item: Ordinal) -> &str;
+    /// Whether the item may be shown at `now_ms`: not deleted, not hidden, available. One that is only named may.
+    fn can_serve(&self, item: Ordinal, now_ms: Millis) -> bool;
+    /// The packed row.
+    fn row(&self, item: Ordinal) -> &Row;
+    /// The number of an attribute.
+    fn field(&self, name: &str) -> Option<FieldId>;
+    /// The type of an attribute.
+    fn field_type(&self, field: FieldId) -> ValueType;
+    /// The value of an attribute, as it lies in its column.
+    fn cell(&self, field: FieldId, item: Ordinal) -> Option<Cell<'_>>;
+    /// The code of a text that some attribute of some item holds or held.
+    fn code(&self, text: &str) -> Option<u32>;
+    /// The text of a code.
+    fn text(&self, code: u32) -> &str;
+    /// The value of an attribute in its own form.
+    fn value(&self, field: FieldId, item: Ordinal) -> Option<Value>;
+    /// All attributes of an item with name, value and event time, in order of the name.
+    fn attributes(&self, item: Ordinal) -> Vec<(&str, Value, Millis)>;
+    /// Exact counts of what people did with the item.
+    fn counters(&self, item: Ordinal) -> &Counters;
+}
+
+/// What decides whether an item can be served.
+#[derive(Debug, Clone, Copy)]
+struct Serving {
+    deleted: Stamped<bool>,
+    hidden: bool,
+    from: Millis,
+    until: Millis,
+}
+
+/// All items of one namespace.
+#[derive(Debug, Default)]
+pub struct ItemTable {
+    ids: Vec<Id>,
+    ties: Vec<u64>,
+    ordinals: FxHashMap<Id, Ordinal>,
+    kinds: Vec<(u32, Stamp)>,
+    serving: Vec<Serving>,
+    rows: Vec<Row>,
+    counters: Vec<Counters>,
+    impressions: Vec<u64>,
+    names: FxHashMap<String, FieldId>,
+    sorted: Vec<(String, FieldId)>,
+    columns: Vec<Column>,
+    words: Dictionary,
+}
+
+impl Items for ItemTable {
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+    fn ordinal(&self, id: &str) -> Option<Ordinal> {
+        self.ordinals.get(id).copied()
+    }
+    fn id(&self, item: Ordinal) -> &Id {
+        &self.ids[item as usize]
+    }
+    fn tie(&self, item: Ordinal) -> u64 {
+        self.ties[item as usize]
+    }
+    fn kind(&self, item: Ordinal) -> &str {
+        self.words.text(self.kinds[item as usize].0)
+    }
+    fn can_serve(&self, item: Ordinal, now_ms: Millis) -> bool {
+        let s = &self.serving[item as usize];
+        !s.deleted.value && !s.hidden && s.from <= now_ms && now_ms < s.until
+    }
+    fn row(&self, item: Ordinal) -> &Row {
+        &self.rows[item as usize]
+    }
+    fn field(&self, name: &str) -> Option<FieldId> {
+        self.names.get(name).copied()
+    }
+    fn field_type(&self, field: FieldId) -> ValueType {
+        self.columns[usize::from(field.0)].value_type()
+    }
+    fn cell(&self, field: FieldId, item: Ordinal) -> Option<Cell<'_>> {
+        self.columns.get(usize::from(field.0))?.cell(item as usize)
+    }
+    fn code(&self, text: &str) -> Option<u32> {
+        self.words.code(text)
+    }
+    fn text(&self, code: u32) -> &str {
+        self.words.text(code)
+    }
+    fn value(&self, field: FieldId, item: Ordinal) -> Option<Value> {
+        self.columns.get(usize::from(field.0))?.value(item as usize, &self.words)
+    }
+    fn attributes(&self, item: Ordinal) -> Vec<(&str, Value, Millis)> {
+        let at = item as usize;
+        let one = |field: &FieldId| {
+            let column = &self.columns[usize::from(field.0)];
+            Some((column.value(at, &self.words)?, column.stamp(at)?.time))
+        };
+        let all = self.sorted.iter();
+        all.filter_map(|(name, field)| one(field).map(|(v, t)| (name.as_str(), v, t))).collect()
+    }
+    fn counters(&self, item: Ordinal) -> &Counters {
+        &self.counters[item as usize]
+    }
+}
+
+impl ItemTable {
+    /// An empty table with a column for each attribute of the schema.
+    #[must_use]
+    pub fn new(schema: &Schema) -> Self {
+        let mut table = Self::default();
+        table.set_schema(schema);
+        table
+    }
+
+    /// Makes columns for new attributes, retypes those whose type changed, and forgets those no longer named.
+    pub fn set_schema(&mut self, schema: &Schema) {
+        for (name, to) in &schema.items {
+            match self.names.get(name) {
+                Some(field) => {
+                    let at = usize::from(field.0);
+                    if self.columns[at].value_type() != *to {
+                        self.columns[at] = self.columns[at].retyped(*to, &mut self.words);
+                    }
+                }
+                None => {
+                    // More attributes than numbers are left without a column.
+                    let Ok(number) = u16::try_from(self.columns.len()) else { continue };
+                    self.names.insert(name.clone(), FieldId(number));
+                    self.columns.push(Column::new(*to));
+                }
+            }
+        }
+        self.names.retain(|name, _| schema.items.contains_key(name));
+        self.sorted = self.names.iter().map(|(n, f)| (n.clone(), *f)).collect();
+        self.sorted.sort();
+    }
+
+    /// The ordinal of an item, which exists from now on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the text can't be an id.
+    pub fn intern(&mut self, id: &str) -> Result<Ordinal> {
+        if let Some(known) = self.ordinals.get(id) {
+            return Ok(*known);
+        }
+        let id = Id::new(id).map_err(|e| Error::invalid(format!("item {id:?}"), e.to_string()))?;
+        Ok(self.intern_id(&id))
+    }
+
+    /// As [`ItemTable::intern`], of a checked id.
+    pub fn intern_id(&mut self, id: &Id) -> Ordinal {
+        if let Some(known) = self.ordinals.get(id) {
+            return *known;
+        }
+        let ordinal = self.ids.len() as Ordinal;
+        self.ids.push(id.clone());
+        self.ties.push(id.tie());
+        self.ordinals.insert(id.clone(), ordinal);
+        self.kinds.push((self.words.intern(DEFAULT_KIND), Stamp::NEVER));
+        let deleted = Stamped::unsaid(false);
+        self.serving.push(Serving { deleted, hidden: false, from: Millis::MIN, until: Millis::MAX });
+        self.rows.push(Row::default());
+        self.counters.push(Counters::default());
+        self.impressions.push(0);
+        ordinal
+    }
+
+    /// Merges what an event says, field by field.
+    pub fn merge(&mut self, event: &ItemEvent) -> Ordinal {
+        let item = self.intern_id(&event.id);
+        let at = item as usize;
+        let stamp = Stamp::new(event.time, event.source.as_deref());
+        if let Some(kind) = &event.kind {
+            let (code, old) = self.kinds[at];
+            if old.order(&stamp).then_with(|| self.words.text(code).cmp(kind)).is_lt() {
+                self.kinds[at] = (self.words.intern(kind), stamp);
+            }
+        }
+        if let Some(deleted) = event.deleted {
+            self.serving[at].deleted.merge(deleted, stamp);
+        }
+        for (name, value) in &event.attributes {
+            let Some(field) = self.names.get(name) else { continue };
+            let column = &mut self.columns[usize::from(field.0)];
+            let won = column.merge(at, value.as_ref(), stamp, &mut self.words);
+            if won && RESERVED_ITEM.iter().any(|(reserved, _)| reserved == name) {
+                self.act_on_reserved(at);
+            }
+        }
+        item
+    }
+
+    /// Whether and when the item was deleted, as the newest event says.
+    #[must_use]
+    pub fn deleted(&self, item: Ordinal) -> bool {
+        self.serving[item as usize].deleted.value
+    }
+
+    /// Number of impressions of an item. Exact.
+    #[must_use]
+    pub fn impressions(&self, item: Ordinal) -> u64 {
+        self.impressions[item as usize]
+    }
+
+    /// Counts an impression.
+    pub fn saw(&mut self, item: Ordinal) {
+        self.impressions[item as usize] += 1;
+        self.rows[item as usize].0[Row::IMPRESSIONS] = self.impressions[item as usize] as f32;
+    }
+
+    /// Changes the counters of an item and brings its row up to date.
+    pub fn count(&mut self, item: Ordinal, actions: &Actions, change: impl FnOnce(&mut Counters)) {
+        let (counters, row) = (&mut self.counters[item as usize], &mut self.rows[item as usize].0);
+        change(counters);
+        row[Row::POSITIVE] = counters.positive(actions) as f32;
+        row[Row::INTERACTIONS] = counters.all() as f32;
+        row[Row::DAYS..Row::DAYS + ROW_DAYS].fill(0.0);
+        // Where an item's kept hours are empty, its last interaction is older than they reach, or there is none.
+        let Some(last) = counters.last_hour() else {
+            if counters.all() == 0 {
+                (row[Row::LAST], row[Row::HEAD]) = (0.0, 0.0);
+            }
+            return;
+        };
+        let head = last.div_euclid(24);
+        (row[Row::LAST], row[Row::HEAD]) = ((last as f64 / 24.0) as f32, head as f32);
+        for (hour, count) in counters.hours() {
+            if let Ok(back) = usize::try_from(head - hour.div_euclid(24))
+                && back < ROW_DAYS
+            {
+                row[Row::DAYS + back] += count as f32;
+            }
+        }
+    }
+
+    fn act_on_reserved(&mut self, at: usize) {
+        let cell = |name: &str| self.names.get(name).and_then(|f| self.columns[usize::from(f.0)].cell(at));
+        let time = |name: &str| match cell(name) {
+            Some(Cell::Int(time)) => Some(time),
+            _ => None,
+        };
+        let (from, until, created) = (time("available_from"), time("available_until"), time("created"));
+        let hidden = matches!(cell("hidden"), Some(Cell::Bool(true)));
+        let serving = &mut self.serving[at];
+        serving.from = from.unwrap_or(Millis::MIN);
+        serving.until = until.unwrap_or(Millis::MAX);
+        serving.hidden = hidden;
+        self.rows[at].0[Row::CREATED] = created.map_or(0.0, |t| (t as f64 / DAY as f64) as f32);
+    }
+}
