@@ -1,1 +1,12 @@
-//! trainer: placeholder root.
+//! Weir's trainer: imports data, builds candidate tables, samples and models, and publishes them. Offline; nothing that serves
+//! links it.
+
+pub mod command;
+pub mod data;
+pub mod error;
+pub mod import;
+pub mod offline;
+pub mod progress;
+pub mod split;
+
+pub use error::{Error, Result};
