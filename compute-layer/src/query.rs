@@ -1,0 +1,73 @@
+//! What a request asks, resolved: ordinals instead of ids, the person's state already read. And what it may be answered from.
+
+use std::collections::BTreeMap;
+
+use data_layer::types::{Millis, Ordinal, Person, PersonKind, Value};
+
+use crate::Result;
+use crate::stand_in::{Acted, Actions, Items, ListSpec, Scored, UserState};
+
+/// One request as recall, features and filters see it. Time and chance are inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'a> {
+    /// The time the answer is for.
+    pub now_ms: Millis,
+    /// Seed of all chance.
+    pub seed: u64,
+    /// Who asks; `None` where nobody is known or nothing personal may be used.
+    pub person: Option<&'a Person>,
+    /// What is known of the person.
+    pub state: Option<&'a UserState>,
+    /// Items of this session, newest first.
+    pub session: &'a [Ordinal],
+    /// The page being read, the cart.
+    pub anchors: &'a [Ordinal],
+    /// How many of the person's newest actions count.
+    pub history: usize,
+    /// Weights of actions.
+    pub actions: &'a Actions,
+    /// How many items are wanted.
+    pub size: usize,
+    /// Scalars of the moment.
+    pub context: &'a BTreeMap<String, Value>,
+}
+
+/// What a request may be answered from. Both sides stay the same for the whole request.
+#[derive(Clone, Copy)]
+pub struct Stores<'a> {
+    /// The item table.
+    pub items: &'a dyn Items,
+    /// The lists: tables merged with live ones. An `Access` coerces to it.
+    pub access: &'a dyn Lists,
+}
+
+/// Where lists are read. `data_layer::access::Access` is the one that serves; tests bring their own.
+pub trait Lists: Sync {
+    /// Appends the list of `key` to `out`, best first, at most `at_most` items. `false` when there is none.
+    ///
+    /// # Errors
+    /// When the table is missing or corrupt.
+    fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool>;
+}
+
+impl<'a> Query<'a> {
+    /// The id of the signed-in user, which keys tables made per user; never an anonymous or session id.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&'a str> {
+        self.person.filter(|p| p.kind == PersonKind::User).map(|p| p.id.as_str())
+    }
+
+    /// The person's newest actions, newest first, at most `history`.
+    #[must_use]
+    pub fn recent(&self) -> &'a [Acted] {
+        let all: &'a [Acted] = self.state.map_or(&[], |state| &state.actions);
+        &all[..all.len().min(self.history)]
+    }
+
+    /// Weight of one action, as configured; finite.
+    #[must_use]
+    pub fn weight(&self, acted: &Acted) -> f32 {
+        let weight = self.actions.weight(acted.action, f64::from(acted.value));
+        if weight.is_finite() { weight } else { 0.0 }
+    }
+}
