@@ -4,7 +4,7 @@ use crate::Error;
 use data_layer::types::Ordinal;
 use rustc_hash::FxHashMap;
 
-use crate::stand_in::Scored;
+use data_layer::live::Scored;
 
 /// Most sources (recalls) of a scene: a candidate has a bit for each.
 pub const MAX_SOURCES: usize = 64;

@@ -4,10 +4,10 @@ use data_layer::types::{Degraded, Ordinal};
 use ndarray::Array2;
 use rustc_hash::FxHashSet;
 
-use crate::stand_in::{Items, Scored};
 use crate::{
     Candidate, Candidates, Deadline, FeatureSet, Outcome, Query, RecallPlan, Result, Scorer, Stores,
 };
+use data_layer::live::{Items, Scored};
 
 /// Runs every source, in order, on this thread, and merges what they found.
 ///
@@ -69,7 +69,7 @@ fn run(
             let mut list = Vec::new();
             let outcome = plan.component.recall(query, stores, &own, plan.depth, &mut list);
             degraded.extend(trouble(plan, outcome));
-            clean(&mut list, plan.depth);
+            clean(&mut list, plan.depth, stores.items.len());
             list
         })
         .collect();
@@ -88,10 +88,12 @@ fn trouble(plan: &RecallPlan, outcome: Result<Outcome>) -> Option<Degraded> {
     Some(Degraded { stage: format!("recall.{}", plan.name), cause: cause.to_owned(), detail })
 }
 
-/// No source names an item twice or gives a score that is not finite, whoever wrote it.
-fn clean(list: &mut Vec<Scored>, depth: usize) {
+/// No source names an item twice, forges one, or gives a score that is not finite, whoever wrote it.
+fn clean(list: &mut Vec<Scored>, depth: usize, items: usize) {
     let mut seen = FxHashSet::with_capacity_and_hasher(list.len(), rustc_hash::FxBuildHasher);
-    list.retain(|scored| scored.score.is_finite() && seen.insert(scored.item));
+    list.retain(|scored| {
+        (scored.item as usize) < items && scored.score.is_finite() && seen.insert(scored.item)
+    });
     list.truncate(depth);
 }
 

@@ -14,7 +14,8 @@ pub mod params;
 pub mod query;
 pub mod rank;
 pub mod recall;
-pub(crate) mod stand_in;
+#[doc(hidden)]
+pub mod stand_in;
 
 pub use candidate::{Bitmask, Candidate, Candidates, MAX_SOURCES};
 pub use deadline::{Clock, Deadline, Monotonic};

@@ -1,5 +1,6 @@
 //! Typed reading of one component's TOML table. What nobody asked for is refused, with a suggestion. Not for whole files.
 
+use data_layer::config::toml_file::suggest;
 use data_layer::types::Millis;
 use data_layer::types::time::parse_span;
 use toml::{Table, Value};
@@ -167,31 +168,7 @@ impl Params {
 /// `; did you mean "x"?`, or nothing where no word is near.
 #[must_use]
 pub fn did_you_mean(found: &str, words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| (distance(found, word), *word))
-        .filter(|(distance, word)| *distance <= (word.chars().count() / 3).max(1))
-        .min()
-        .map_or_else(String::new, |(_, word)| format!("; did you mean {word:?}?"))
-}
-
-/// Edit distance with transpositions of neighbours (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
-    rows[0] = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        rows[i][0] = i;
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
+    suggest(found, words.iter().copied()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use data_layer::types::{Millis, Ordinal, Person, PersonKind, Value};
 
 use crate::Result;
-use crate::stand_in::{Acted, Actions, Items, ListSpec, Scored, UserState};
+use crate::stand_in::ListSpec;
+use data_layer::Actions;
+use data_layer::live::{Acted, Items, Scored, UserState};
 
 /// One request as recall, features and filters see it. Time and chance are inputs.
 #[derive(Debug, Clone, Copy)]

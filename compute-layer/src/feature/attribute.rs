@@ -5,8 +5,8 @@ use ndarray::ArrayViewMut1;
 
 use super::{Feature, Kind, Scope};
 use crate::params::did_you_mean;
-use crate::stand_in::Cell;
 use crate::{Candidates, Error, Query, Result, Stores};
+use data_layer::live::Cell;
 
 /// `item.NAME` (bool, int or float) and `item.NAME.known` (any type).
 pub const KIND: Kind = Kind { name: "attribute", bind, names };

@@ -9,8 +9,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::attribute::no_attribute;
 use super::{Feature, Kind, Scope};
-use crate::stand_in::{Cell, FieldId, Items};
 use crate::{Candidates, Error, Query, Result, Stores};
+use data_layer::live::{Cell, FieldId, Items};
 
 /// `match.NAME` (recent items with positive weight), `session.match.NAME`, `anchor.match.NAME`; bool, int, string or strings.
 pub const KIND: Kind = Kind { name: "match", bind, names };

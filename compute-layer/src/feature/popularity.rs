@@ -3,8 +3,8 @@
 use ndarray::ArrayViewMut1;
 
 use super::{Feature, Kind, Scope};
-use crate::stand_in::Row;
 use crate::{Candidates, Query, Result, Stores};
+use data_layer::live::Row;
 
 /// `item.popularity`, `item.liked`, `item.rate`, `item.recent_1d`, `item.recent_7d`, `item.trend`.
 pub const KIND: Kind = Kind { name: "popularity", bind, names };

@@ -4,16 +4,17 @@ use data_layer::types::time::DAY;
 use ndarray::ArrayViewMut1;
 
 use super::{Feature, Kind, MOST_DAYS, Scope, log_days};
-use crate::stand_in::Row;
 use crate::{Candidates, Query, Result, Stores};
+use data_layer::live::Row;
 
 /// `item.age`, `item.idle`. Unknown and never count as ten years.
 pub const KIND: Kind = Kind { name: "recency", bind, names };
 
-/// The day something happened, from an item's row; 0 is never.
-type When = fn(&Row) -> f32;
+/// The day something happened, from an item's row.
+type When = fn(&Row) -> Option<f32>;
 
-const WHEN: [(&str, When); 2] = [("item.age", |row| row.created()), ("item.idle", |row| row.last())];
+const WHEN: [(&str, When); 2] =
+    [("item.age", |row| row.created_days()), ("item.idle", |row| row.last_days())];
 
 struct Since(When);
 
@@ -36,8 +37,8 @@ impl Feature for Since {
     ) {
         let today = query.now_ms as f64 / DAY as f64;
         for (x, candidate) in column.into_iter().zip(candidates.list()) {
-            let day = f64::from((self.0)(stores.items.row(candidate.item)));
-            *x = log_days(if day == 0.0 { MOST_DAYS } else { today - day });
+            let day = (self.0)(stores.items.row(candidate.item));
+            *x = log_days(day.map_or(MOST_DAYS, |day| today - f64::from(day)));
         }
     }
 }

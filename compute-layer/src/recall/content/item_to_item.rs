@@ -8,8 +8,9 @@ use data_layer::types::{Millis, Ordinal};
 use rustc_hash::FxHashMap;
 
 use crate::recall::{Kind, Outcome, Recall, list_spec, sort_scored};
-use crate::stand_in::{ListSpec, Scored};
+use crate::stand_in::ListSpec;
 use crate::{Deadline, Params, Query, Result, Stores};
+use data_layer::live::Scored;
 
 /// `kind = "item_to_item"`: `table` (with `live`, `merge`, `live_weight`), `from`, `half_life`, `fade`, `equal`, `similar`.
 pub const KIND: Kind = Kind { name: "item_to_item", make };
