@@ -1,1 +1,4 @@
-//! tests: placeholder root.
+//! What the tests across crates share: the source tree as text, and Weir's programs as real processes.
+
+pub mod source;
+pub mod tree;
