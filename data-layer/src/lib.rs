@@ -1,9 +1,13 @@
 //! Weir's data layer: dynamic and static data in, stores, and one access path out. It owns the nouns.
 
+pub mod access;
 pub mod config;
 pub mod error;
 pub mod ingest;
+pub mod keylist;
 pub mod live;
+pub mod publish;
+pub mod registry;
 pub mod types;
 
 pub use config::{ActionId, Actions, Config};

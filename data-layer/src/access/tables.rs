@@ -1,0 +1,209 @@
+//! Opens tables, notices new generations, and swaps them in for all requests at once. A bad one leaves the old one serving.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::{Mapped, Snapshot};
+use crate::config::Config;
+use crate::keylist::Verify;
+use crate::live::Live;
+use crate::publish::Folder;
+use crate::types::Ordinal;
+use crate::{Error, Result};
+
+/// Ids that are made ordinals under one lock of the item table, so that requests get in between.
+const CHUNK: usize = 4096;
+
+/// All tables of a namespace, kept up to date.
+#[derive(Debug)]
+pub struct Tables {
+    config: Config,
+    live: Arc<Live>,
+    snapshot: ArcSwap<Snapshot>,
+    errors: Mutex<BTreeMap<String, Failed>>,
+    loading: Mutex<()>,
+}
+
+/// Why a generation is not served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableError {
+    /// Which table.
+    pub table: String,
+    /// What was to be served; empty where that could not be found out.
+    pub generation: String,
+    /// What is served instead; `None`: nothing.
+    pub serving: Option<String>,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// A generation that is served from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Swap {
+    /// Which table.
+    pub table: String,
+    /// What was served before; `None`: nothing.
+    pub from: Option<String>,
+    /// What is served now.
+    pub to: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failed {
+    generation: String,
+    detail: String,
+    /// Length and time of the file when it failed: it is tried again when they change, not each second.
+    file: Option<(u64, SystemTime)>,
+}
+
+impl Tables {
+    /// Opens what is served of each table. A table that can't be opened is left out and named by [`Tables::errors`].
+    ///
+    /// # Errors
+    /// A folder of tables that exists and can't be listed.
+    pub fn open(config: &Config, live: Arc<Live>) -> Result<Self> {
+        let tables = Self {
+            config: config.clone(),
+            live,
+            snapshot: ArcSwap::default(),
+            errors: Mutex::default(),
+            loading: Mutex::default(),
+        };
+        tables.folders()?;
+        tables.poll();
+        Ok(tables)
+    }
+
+    /// All tables as of now. A request takes it once.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Tables whose newest generation is not served, and why.
+    #[must_use]
+    pub fn errors(&self) -> Vec<TableError> {
+        let snapshot = self.snapshot();
+        let serving = |name: &str| snapshot.table(name).map(Mapped::generation);
+        let errors = self.errors.lock();
+        let all = errors.iter().map(|(table, failed)| TableError {
+            table: table.clone(),
+            generation: failed.generation.clone(),
+            serving: serving(table),
+            detail: failed.detail.clone(),
+        });
+        all.collect()
+    }
+
+    /// Looks for moved pointers and new tables, and swaps all that is new in with one step. Called every second by a server,
+    /// and at once by a publish.
+    pub fn poll(&self) -> Vec<Swap> {
+        let _one_at_a_time = self.loading.lock();
+        let folders = match self.folders() {
+            Ok(folders) => folders,
+            Err(error) => {
+                tracing::warn!(%error, "tables can't be listed; what is served stays");
+                return Vec::new();
+            }
+        };
+        let before = self.snapshot();
+        let mut tables = before.tables.clone();
+        let mut swaps = Vec::new();
+        for name in folders {
+            match self.look(&name, &before) {
+                Ok(None) => {
+                    self.errors.lock().remove(&name);
+                }
+                Ok(Some(mapped)) => {
+                    self.errors.lock().remove(&name);
+                    let from = before.table(&name).map(Mapped::generation);
+                    swaps.push(Swap { table: name.clone(), from, to: mapped.generation() });
+                    tables.insert(name, Arc::new(mapped));
+                }
+                Err(Some(failed)) => {
+                    tracing::warn!(table = name, failed.generation, failed.detail, "generation not served");
+                    self.errors.lock().insert(name, failed);
+                }
+                Err(None) => {}
+            }
+        }
+        if !swaps.is_empty() {
+            self.snapshot.store(Arc::new(Snapshot { tables }));
+        }
+        swaps
+    }
+
+    /// Polls, and says what is served of one table.
+    ///
+    /// # Errors
+    /// No such table, or its newest generation is refused.
+    pub fn reload(&self, name: &str) -> Result<String> {
+        self.errors.lock().remove(name);
+        self.poll();
+        if let Some(failed) = self.errors.lock().get(name) {
+            return Err(Error::invalid(format!("table {name}"), failed.detail.clone()));
+        }
+        let snapshot = self.snapshot();
+        snapshot.table(name).map(Mapped::generation).ok_or_else(|| super::no_table(name))
+    }
+
+    /// Names of the tables that have a folder, sorted.
+    fn folders(&self) -> Result<Vec<String>> {
+        let root = self.config.tables_root();
+        let entries = match std::fs::read_dir(&root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(&root)(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io(&root))?;
+            let name = entry.file_name().to_str().unwrap_or("").to_owned();
+            if crate::config::check_name(&name).is_ok() && entry.path().is_dir() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The generation to swap in, if there is a new one; `Err(None)` where it is known to be bad.
+    fn look(&self, name: &str, before: &Snapshot) -> std::result::Result<Option<Mapped>, Option<Failed>> {
+        let failed = |generation: &str, file, error: Error| {
+            let failed = Failed { generation: generation.to_owned(), detail: error.to_string(), file };
+            let known = self.errors.lock().get(name) == Some(&failed);
+            if known { None } else { Some(failed) }
+        };
+        let folder = Folder::of(&self.config, name).map_err(|e| failed("", None, e))?;
+        let served = folder.served().map_err(|e| failed("", None, e))?;
+        let serving = before.table(name).map(Mapped::generation);
+        let Some(wanted) = served.filter(|wanted| serving.as_ref() != Some(wanted)) else { return Ok(None) };
+        let file = state(&folder.file(&wanted));
+        let known = self.errors.lock().get(name).is_some_and(|f| f.generation == wanted && f.file == file);
+        if known {
+            return Err(None);
+        }
+        self.load(&folder, &wanted).map(Some).map_err(|e| failed(&wanted, file, e))
+    }
+
+    fn load(&self, folder: &Folder, generation: &str) -> Result<Mapped> {
+        let table = folder.open(Some(generation), Verify::Full)?;
+        let mut ordinals: Vec<Ordinal> = Vec::with_capacity(table.dictionary_len() as usize);
+        let all: Vec<u32> = (0..table.dictionary_len()).collect();
+        for chunk in all.chunks(CHUNK) {
+            ordinals.extend(self.live.intern(chunk.iter().map(|index| table.dictionary(*index)))?);
+        }
+        Mapped::new(table, ordinals)
+    }
+}
+
+fn state(path: &PathBuf) -> Option<(u64, SystemTime)> {
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.len(), data.modified().ok()?))
+}

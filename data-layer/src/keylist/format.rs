@@ -1,0 +1,308 @@
+//! The header of a key-list file, version 1: fixed places, little-endian, its own sum last. Everything else hangs off it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::types::Millis;
+use crate::{Error, Result};
+
+/// Newest version that this program writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// First bytes of each file. The line ending shows damage by text-mode transfers.
+pub(super) const MAGIC: [u8; 8] = *b"WEIRKL\r\n";
+/// Reads as this number only where bytes are in the expected order.
+const ENDIAN: u32 = 0x0102_0304;
+/// Size of the header.
+pub(super) const HEADER: usize = 4096;
+/// Where the header's own sum stands: XXH3-64 of all bytes before it.
+const SUM_AT: usize = HEADER - 8;
+/// Sections start at multiples of this; their lengths include the padding.
+pub(super) const ALIGN: usize = 64;
+/// Bytes of an index bucket: seven slots and a sum.
+pub(super) const BUCKET: usize = 64;
+/// Slots of a bucket.
+pub(super) const SLOTS: usize = 7;
+/// Records start at multiples of this.
+pub(super) const RECORD_ALIGN: usize = 8;
+/// Where the first name starts; each name has a length byte and 64 bytes of room.
+const NAMES_AT: usize = 512;
+/// Where the section table starts.
+const SECTIONS_AT: usize = 1024;
+
+/// What keys are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// Text.
+    #[default]
+    String,
+    /// 64-bit numbers.
+    U64,
+}
+
+/// How scores are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreCodec {
+    /// 16 bits between the least and the greatest score of the list; the header states the greatest error made.
+    #[default]
+    Affine,
+    /// `f32`, bit for bit.
+    Exact,
+}
+
+/// Counts and ranges of a table, for `stat` and for the publish gate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Lists, empty ones included.
+    pub lists: u64,
+    /// Places in all lists.
+    pub entries: u64,
+    /// Different items.
+    pub items: u64,
+    /// Lists without items.
+    pub empty_lists: u64,
+    /// Length of the longest list.
+    pub longest: u64,
+    /// Least score; 0 where there are no entries.
+    pub least_score: f32,
+    /// Greatest score; 0 where there are no entries.
+    pub greatest_score: f32,
+    /// Greatest difference between a score as given and as stored.
+    pub score_error: f32,
+}
+
+/// Where a section is, and the sum of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Section {
+    pub offset: u64,
+    pub length: u64,
+    pub sum: u64,
+}
+
+/// The sections of version 1, in the order they stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sections {
+    pub records: Section,
+    pub index: Section,
+    pub dictionary: Section,
+    pub statistics: Section,
+}
+
+impl Sections {
+    pub fn named(&self) -> [(&'static str, Section); 4] {
+        [
+            ("records", self.records),
+            ("index", self.index),
+            ("dictionary", self.dictionary),
+            ("statistics", self.statistics),
+        ]
+    }
+}
+
+/// What the first 4 KiB of a file say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// Format version.
+    pub version: u32,
+    /// Namespace the table belongs to.
+    pub namespace: String,
+    /// Name of the table.
+    pub name: String,
+    /// What keys are.
+    pub keys: KeyKind,
+    /// How scores are stored.
+    pub scores: ScoreCodec,
+    /// How far the source had come; not when the file was written.
+    pub watermark: Millis,
+    /// Hash of what the builder calls its schema; 0 where there is none.
+    pub schema_hash: u64,
+    /// This shard's number, from 0.
+    pub shard: u32,
+    /// Number of shards.
+    pub shards: u32,
+    /// Seed of the key hash.
+    pub seed: u64,
+    /// Number of lists.
+    pub lists: u64,
+    /// Number of places in all lists.
+    pub entries: u64,
+    /// Number of items in the dictionary.
+    pub items: u32,
+    /// Greatest difference between a score as given and as stored.
+    pub score_error: f32,
+    /// Length of the whole file in bytes.
+    pub file_length: u64,
+    /// The header's own sum; covers the sums of all sections, so it stands for the whole content.
+    pub sum: u64,
+    pub(super) buckets: u64,
+    pub(super) sections: Sections,
+}
+
+impl Header {
+    /// Name of the generation that this file is: watermark and content.
+    #[must_use]
+    pub fn generation(&self) -> String {
+        generation_name(self.watermark, self.sum)
+    }
+
+    pub(super) fn encode(&mut self) -> [u8; HEADER] {
+        let mut out = [0u8; HEADER];
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, &MAGIC);
+        put(8, &self.version.to_le_bytes());
+        put(12, &ENDIAN.to_le_bytes());
+        put(16, &self.file_length.to_le_bytes());
+        put(24, &self.watermark.to_le_bytes());
+        put(32, &self.schema_hash.to_le_bytes());
+        put(40, &self.seed.to_le_bytes());
+        put(48, &self.lists.to_le_bytes());
+        put(56, &self.entries.to_le_bytes());
+        put(64, &self.buckets.to_le_bytes());
+        put(72, &self.items.to_le_bytes());
+        put(76, &self.shard.to_le_bytes());
+        put(80, &self.shards.to_le_bytes());
+        put(84, &self.score_error.to_le_bytes());
+        put(88, &[self.keys as u8, self.scores as u8]);
+        for (slot, name) in [&self.namespace, &self.name].into_iter().enumerate() {
+            // Names are at most 64 bytes: `config::check_name`.
+            put(NAMES_AT + 128 * slot, &[name.len() as u8]);
+            put(NAMES_AT + 128 * slot + 1, name.as_bytes());
+        }
+        for (slot, (_, section)) in self.sections.named().into_iter().enumerate() {
+            let at = SECTIONS_AT + 32 * slot;
+            put(at, &section.offset.to_le_bytes());
+            put(at + 8, &section.length.to_le_bytes());
+            put(at + 16, &section.sum.to_le_bytes());
+        }
+        self.sum = xxh3_64(&out[..SUM_AT]);
+        out[SUM_AT..].copy_from_slice(&self.sum.to_le_bytes());
+        out
+    }
+
+    /// Reads and checks the header of a file that is `file` bytes long.
+    pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let corrupt = |offset: usize, detail: String| Error::Corrupt {
+            path: path.to_owned(),
+            section: "header".to_owned(),
+            offset: offset as u64,
+            detail,
+        };
+        let Some(head) = bytes.get(..HEADER) else {
+            let detail = format!("expected at least {HEADER} bytes, found {}", bytes.len());
+            return Err(corrupt(bytes.len(), detail));
+        };
+        if head[..8] != MAGIC {
+            return Err(corrupt(0, "not a key-list file (its first 8 bytes differ)".to_owned()));
+        }
+        let version = u32_at(head, 8);
+        if version > FORMAT_VERSION {
+            return Err(Error::Newer { path: path.to_owned(), found: version, known: FORMAT_VERSION });
+        }
+        let sum = u64_at(head, SUM_AT);
+        let found = xxh3_64(&head[..SUM_AT]);
+        if sum != found || u32_at(head, 12) != ENDIAN || version == 0 {
+            return Err(corrupt(SUM_AT, format!("expected sum {sum:016x}, found {found:016x}")));
+        }
+        let header = Self::fields(head, version, sum)
+            .ok_or_else(|| corrupt(0, "a field has a value that this version never writes".to_owned()))?;
+        if header.file_length != bytes.len() as u64 {
+            let detail = format!("expected a file of {} bytes, found {}", header.file_length, bytes.len());
+            return Err(corrupt(16, detail));
+        }
+        header.check_sections().map_err(|detail| corrupt(SECTIONS_AT, detail))?;
+        Ok(header)
+    }
+
+    fn fields(head: &[u8], version: u32, sum: u64) -> Option<Self> {
+        let section = |slot: usize| {
+            let at = SECTIONS_AT + 32 * slot;
+            Section { offset: u64_at(head, at), length: u64_at(head, at + 8), sum: u64_at(head, at + 16) }
+        };
+        let name = |slot: usize| {
+            let at = NAMES_AT + 128 * slot;
+            let bytes = head.get(at + 1..at + 1 + usize::from(head[at]))?;
+            String::from_utf8(bytes.to_vec()).ok()
+        };
+        Some(Self {
+            version,
+            namespace: name(0)?,
+            name: name(1)?,
+            keys: match head[88] {
+                0 => KeyKind::String,
+                1 => KeyKind::U64,
+                _ => return None,
+            },
+            scores: match head[89] {
+                0 => ScoreCodec::Affine,
+                1 => ScoreCodec::Exact,
+                _ => return None,
+            },
+            watermark: u64_at(head, 24) as i64,
+            schema_hash: u64_at(head, 32),
+            seed: u64_at(head, 40),
+            lists: u64_at(head, 48),
+            entries: u64_at(head, 56),
+            buckets: u64_at(head, 64),
+            items: u32_at(head, 72),
+            shard: u32_at(head, 76),
+            shards: u32_at(head, 80),
+            score_error: f32::from_bits(u32_at(head, 84)),
+            file_length: u64_at(head, 16),
+            sum,
+            sections: Sections {
+                records: section(0),
+                index: section(1),
+                dictionary: section(2),
+                statistics: section(3),
+            },
+        })
+    }
+
+    /// Sections follow one another without gaps from the header to the end of the file.
+    fn check_sections(&self) -> std::result::Result<(), String> {
+        let mut at = HEADER as u64;
+        for (name, section) in self.sections.named() {
+            if section.offset != at || section.length % ALIGN as u64 != 0 {
+                return Err(format!("section {name}: expected offset {at}, found {}", section.offset));
+            }
+            at = at.checked_add(section.length).ok_or("sections are longer than any file")?;
+        }
+        if at != self.file_length {
+            return Err(format!("sections end at {at}, the file at {}", self.file_length));
+        }
+        let buckets = self.sections.index.length / BUCKET as u64;
+        if self.buckets == 0 || self.buckets != buckets {
+            return Err(format!("expected {buckets} buckets, found {}", self.buckets));
+        }
+        Ok(())
+    }
+}
+
+/// `<watermark as 20261120T031500Z>-<8 hex of the content's hash>`.
+#[must_use]
+pub fn generation_name(watermark: Millis, sum: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(watermark)
+        .map_or_else(|_| watermark.to_string(), |t| t.strftime("%Y%m%dT%H%M%SZ").to_string());
+    format!("{time}-{:08x}", sum >> 32)
+}
+
+/// Little-endian `u32` at a place that the caller knows to exist; 0 elsewhere.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let four = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+    four.map_or(0, u32::from_le_bytes)
+}
+
+/// Little-endian `u64` at a place that the caller knows to exist; 0 elsewhere.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let eight = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
+    eight.map_or(0, u64::from_le_bytes)
+}
+
+/// The next multiple of `align`, a power of two.
+pub(super) fn align_up(at: usize, align: usize) -> usize {
+    (at + align - 1) & !(align - 1)
+}

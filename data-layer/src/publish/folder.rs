@@ -1,0 +1,334 @@
+//! The folder of one table: its generations, its pointer, and what moves it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::pointer::{Lock, Pointer};
+use crate::config::Config;
+use crate::keylist::{Built, EXTENSION, Header, Statistics, Table, TableSpec, Verify, Writer};
+use crate::types::{DEFAULT_NAMESPACE, Millis};
+use crate::{Error, Result};
+
+/// The generations of one table, `DIR/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    path: PathBuf,
+    namespace: String,
+    name: String,
+}
+
+/// What a generation must pass to be published. A corrupt file, another table's, and one without entries never pass.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Gate {
+    /// Nothing more.
+    #[default]
+    Sound,
+    /// At least this share of the lists and of the entries of the generation before, such as 0.5.
+    Similar {
+        /// From 0 to 1.
+        least_share: f64,
+    },
+}
+
+/// A generation that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Generation {
+    /// Its name.
+    pub generation: String,
+    /// Whether it is served.
+    pub current: bool,
+    /// Size of its file.
+    pub bytes: u64,
+}
+
+/// What a generation is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stat {
+    /// Namespace of the table.
+    pub namespace: String,
+    /// Name of the table.
+    pub table: String,
+    /// Its name.
+    pub generation: String,
+    /// Version of its format.
+    pub format: u32,
+    /// How far the source had come.
+    pub watermark: Millis,
+    /// Size of its file.
+    pub bytes: u64,
+    /// Counts and ranges.
+    #[serde(flatten)]
+    pub statistics: Statistics,
+}
+
+impl Folder {
+    /// A folder by its path. The last part is the table's name; the part before it, where it reads `ns=…`, the namespace.
+    ///
+    /// # Errors
+    /// A last part that can't be a table's name.
+    pub fn at(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let part = |p: Option<&std::ffi::OsStr>| p.and_then(|p| p.to_str()).unwrap_or("").to_owned();
+        // `tables/hot/.` and the like have no last part of their own until resolved.
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = part(whole.file_name());
+        crate::config::check_name(&name).map_err(|detail| {
+            Error::invalid(path.display().to_string(), format!("a table's folder: {detail}"))
+        })?;
+        let above = part(whole.parent().and_then(Path::file_name));
+        let namespace = above.strip_prefix("ns=").unwrap_or(DEFAULT_NAMESPACE).to_owned();
+        Ok(Self { path: path.to_owned(), namespace, name })
+    }
+
+    /// The folder of a table under a configuration.
+    ///
+    /// # Errors
+    /// A name that can't be a table's.
+    pub fn of(config: &Config, name: &str) -> Result<Self> {
+        crate::config::check_name(name).map_err(|detail| Error::invalid("table", detail))?;
+        let (path, namespace) = (config.table_folder(name), config.namespace.clone());
+        Ok(Self { path, namespace, name: name.to_owned() })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Name of the table.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Namespace of the table.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What a table built into this folder is: its namespace and name, and defaults.
+    #[must_use]
+    pub fn spec(&self, watermark: Millis) -> TableSpec {
+        TableSpec { namespace: self.namespace.clone(), ..TableSpec::new(self.name.clone(), watermark) }
+    }
+
+    /// Puts what a writer holds into this folder as a generation. Does not publish it.
+    ///
+    /// # Errors
+    /// As [`Writer::finish`].
+    pub fn build(&self, writer: Writer) -> Result<Built> {
+        writer.finish(&self.path)
+    }
+
+    /// The file of a generation.
+    #[must_use]
+    pub fn file(&self, generation: &str) -> PathBuf {
+        self.path.join(format!("{generation}.{EXTENSION}"))
+    }
+
+    /// All generations, newest first by name, which starts with the watermark.
+    ///
+    /// # Errors
+    /// What the system said; a folder that does not exist has none.
+    pub fn list(&self) -> Result<Vec<Generation>> {
+        let current = Pointer::read(&self.path)?.map(|pointer| pointer.current);
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(&self.path)(error)),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io(&self.path))?;
+            let name = entry.file_name();
+            let Some(generation) = name.to_str().and_then(|n| n.strip_suffix(".keylist")) else { continue };
+            if generation.starts_with('.') {
+                continue;
+            }
+            // A file may be removed between the listing and here.
+            let Ok(data) = entry.metadata() else { continue };
+            let current = current.as_deref() == Some(generation);
+            all.push(Generation { generation: generation.to_owned(), current, bytes: data.len() });
+        }
+        all.sort_by(|a, b| b.generation.cmp(&a.generation));
+        Ok(all)
+    }
+
+    /// What `CURRENT` names; `None` where nothing was ever published.
+    ///
+    /// # Errors
+    /// A pointer that can't be read.
+    pub fn current(&self) -> Result<Option<String>> {
+        Ok(Pointer::read(&self.path)?.map(|pointer| pointer.current))
+    }
+
+    /// What is served: what `CURRENT` names, or the newest generation where nothing was ever published.
+    ///
+    /// # Errors
+    /// A pointer that can't be read, or what the system said.
+    pub fn served(&self) -> Result<Option<String>> {
+        match self.current()? {
+            Some(current) => Ok(Some(current)),
+            None => Ok(self.list()?.into_iter().next().map(|g| g.generation)),
+        }
+    }
+
+    /// Opens a generation, or what is served, and checks that it is this table's.
+    ///
+    /// # Errors
+    /// No such generation, a corrupt file, or another table's.
+    pub fn open(&self, generation: Option<&str>, verify: Verify) -> Result<Table> {
+        let generation = self.resolve(generation)?;
+        let table = Table::open(self.file(&generation), verify)?;
+        let Header { namespace, name, .. } = table.header();
+        if (namespace, name) != (&self.namespace, &self.name) {
+            return Err(Error::invalid(
+                table.path().display().to_string(),
+                format!(
+                    "expected table {} of namespace {}, found {name} of {namespace}; build it into its own folder",
+                    self.name, self.namespace
+                ),
+            ));
+        }
+        let says = table.header().generation();
+        if says != generation {
+            return Err(Error::invalid(
+                table.path().display().to_string(),
+                format!("its content is generation {says}; give the file that name"),
+            ));
+        }
+        Ok(table)
+    }
+
+    /// Checks a generation (default: the newest) whole and makes it the current one. Returns its name.
+    ///
+    /// # Errors
+    /// What [`Folder::open`] says, an empty table, or one that the gate refuses; the pointer then stays.
+    pub fn publish(&self, generation: Option<&str>, gate: Gate) -> Result<String> {
+        let newest = self.list()?.into_iter().next().map(|g| g.generation);
+        let generation = match generation.map(str::to_owned).or(newest) {
+            Some(generation) => generation,
+            None => return Err(self.none()),
+        };
+        let table = self.open(Some(&generation), Verify::Full)?;
+        let place = || format!("table {} generation {generation}", self.name);
+        let new = table.statistics();
+        if new.entries == 0 {
+            return Err(Error::invalid(place(), "has no entries; an empty table is never published"));
+        }
+        let _lock = Lock::take(&self.path)?;
+        let before = self.current()?.filter(|before| *before != generation);
+        if let (Gate::Similar { least_share }, Some(before)) = (gate, before) {
+            let before = self.open(Some(&before), Verify::Header)?;
+            let old = before.statistics();
+            for (what, old, new) in [("lists", old.lists, new.lists), ("entries", old.entries, new.entries)] {
+                if (new as f64) < old as f64 * least_share {
+                    let detail = format!(
+                        "has {new} {what}, the one before {old}; expected at least {least_share} of that \
+                         (publish without the gate to do it all the same)"
+                    );
+                    return Err(Error::invalid(place(), detail));
+                }
+            }
+        }
+        Pointer::advance(&self.path, &generation)?;
+        Ok(generation)
+    }
+
+    /// Makes the generation that was published before the current one again. Returns its name.
+    ///
+    /// # Errors
+    /// Nothing was published before, or it is gone or corrupt; the pointer then stays.
+    pub fn rollback(&self) -> Result<String> {
+        if !self.path.is_dir() {
+            return Err(self.none());
+        }
+        let _lock = Lock::take(&self.path)?;
+        let pointer = Pointer::read(&self.path)?.ok_or_else(|| self.none())?.back(&self.path)?;
+        self.open(Some(&pointer.current), Verify::Full)?;
+        pointer.write(&self.path)?;
+        Ok(pointer.current)
+    }
+
+    /// What a generation, or what is served, is; without reading its records.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn stat(&self, generation: Option<&str>) -> Result<Stat> {
+        Ok(stat(&self.open(generation, Verify::Header)?))
+    }
+
+    /// Checks every byte of a generation, or of what is served.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn verify(&self, generation: Option<&str>) -> Result<Stat> {
+        Ok(stat(&self.open(generation, Verify::Full)?))
+    }
+
+    /// Removes old generations: all but the current one, the `keep - 1` published before it, and what is newer than the
+    /// current one. Removes nothing where nothing was ever published. Returns what was removed.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn keep(&self, keep: usize) -> Result<Vec<String>> {
+        if !self.path.is_dir() {
+            return Ok(Vec::new());
+        }
+        let _lock = Lock::take(&self.path)?;
+        let Some(pointer) = Pointer::read(&self.path)? else { return Ok(Vec::new()) };
+        let kept = keep.max(1) - 1;
+        let before = &pointer.history[..pointer.history.len().min(kept)];
+        let mut removed = Vec::new();
+        for Generation { generation, .. } in self.list()? {
+            if generation < pointer.current && !before.contains(&generation) {
+                let path = self.file(&generation);
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+                removed.push(generation);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn resolve(&self, generation: Option<&str>) -> Result<String> {
+        let generation = match generation {
+            Some(generation) => generation.to_owned(),
+            None => self.served()?.ok_or_else(|| self.none())?,
+        };
+        if generation.starts_with('.')
+            || generation.contains(['/', '\\'])
+            || !self.file(&generation).is_file()
+        {
+            return Err(Error::NotFound {
+                what: "generation",
+                name: format!("{generation} of table {}", self.name),
+                hint: "; `weir table list` shows those that are there".to_owned(),
+            });
+        }
+        Ok(generation)
+    }
+
+    fn none(&self) -> Error {
+        Error::NotFound {
+            what: "generation",
+            name: format!("any of table {}", self.name),
+            hint: format!("; {} holds none, build one first", self.path.display()),
+        }
+    }
+}
+
+fn stat(table: &Table) -> Stat {
+    let header = table.header();
+    Stat {
+        namespace: header.namespace.clone(),
+        table: header.name.clone(),
+        generation: header.generation(),
+        format: header.version,
+        watermark: header.watermark,
+        bytes: header.file_length,
+        statistics: table.statistics().clone(),
+    }
+}
