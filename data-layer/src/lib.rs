@@ -3,9 +3,11 @@
 pub mod access;
 pub mod config;
 pub mod error;
+pub mod feedback;
 pub mod ingest;
 pub mod keylist;
 pub mod live;
+pub mod log;
 pub mod publish;
 pub mod registry;
 pub mod types;

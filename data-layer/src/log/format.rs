@@ -1,0 +1,254 @@
+//! Bytes of a segment: its header, its records, and the payload of each kind. Little-endian; described in `docs/formats.md`.
+//! Not for files: those are `segment.rs`'s and `reader.rs`'s.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::types::{Decision, Event, Millis, Partition};
+
+/// Version of the segment header that this program writes.
+pub const SEGMENT_VERSION: u32 = 1;
+/// Version of the record that this program writes.
+pub const RECORD_VERSION: u8 = 1;
+/// Bytes of a segment header.
+pub const SEGMENT_HEADER: usize = 64;
+/// Bytes before the payload of a record.
+pub const RECORD_HEADER: usize = 32;
+/// Largest payload of a record.
+pub const MOST_PAYLOAD: usize = 16 << 20;
+
+const MAGIC: [u8; 8] = *b"WEIRLOG\0";
+
+/// Which of the two logs a segment belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Events: synced before they are acknowledged.
+    Events = 1,
+    /// Decisions: appended without waiting.
+    Decisions = 2,
+}
+
+impl Stream {
+    /// Name of its folder under the namespace.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Decisions => "decisions",
+        }
+    }
+}
+
+/// Header of a segment file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Which log.
+    pub stream: Stream,
+    /// Identity of the log folder.
+    pub producer: u64,
+    /// Sequence of the first record.
+    pub first: u64,
+    /// XXH3-64 of the namespace.
+    pub namespace: u64,
+}
+
+/// Why a segment header can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderError {
+    /// Not what was written.
+    Corrupt(String),
+    /// Written by a newer program.
+    Newer(u32),
+}
+
+impl SegmentHeader {
+    /// The bytes of a header.
+    #[must_use]
+    pub fn encode(&self) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = [0; SEGMENT_HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());
+        bytes[12..16].copy_from_slice(&(self.stream as u32).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.producer.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.namespace.to_le_bytes());
+        let sum = xxh3_64(&bytes[..56]);
+        bytes[56..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// [`HeaderError`] with what was expected and found.
+    pub fn decode(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self, HeaderError> {
+        if bytes[..8] != MAGIC {
+            return Err(HeaderError::Corrupt(format!("expected a log segment, found {:02x?}", &bytes[..8])));
+        }
+        let version = u32_at(bytes, 8);
+        if version > SEGMENT_VERSION {
+            return Err(HeaderError::Newer(version));
+        }
+        let (expected, found) = (u64_at(bytes, 56), xxh3_64(&bytes[..56]));
+        if expected != found {
+            return Err(HeaderError::Corrupt(format!("expected sum {expected:016x}, found {found:016x}")));
+        }
+        let stream = match u32_at(bytes, 12) {
+            1 => Stream::Events,
+            2 => Stream::Decisions,
+            other => return Err(HeaderError::Corrupt(format!("unknown stream {other}"))),
+        };
+        let (producer, first, namespace) = (u64_at(bytes, 16), u64_at(bytes, 24), u64_at(bytes, 32));
+        Ok(Self { stream, producer, first, namespace })
+    }
+}
+
+/// The bytes of a record before its payload, as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// Bytes of payload.
+    pub len: usize,
+    /// XXH3-64 of everything after the sum, payload included.
+    pub sum: u64,
+    /// Version of this record.
+    pub version: u8,
+    /// What the payload is; see [`kind_of`].
+    pub kind: u8,
+    /// Partition of the person concerned, or 0.
+    pub partition: Partition,
+    /// Number in the log.
+    pub sequence: u64,
+    /// When the server took it.
+    pub received_ms: Millis,
+}
+
+impl RecordHeader {
+    /// Reads the fields; nothing is checked.
+    #[must_use]
+    pub fn decode(bytes: &[u8; RECORD_HEADER]) -> Self {
+        Self {
+            len: u32_at(bytes, 0) as usize,
+            sum: u64_at(bytes, 4),
+            version: bytes[12],
+            kind: bytes[13],
+            partition: u16::from_le_bytes([bytes[14], bytes[15]]),
+            sequence: u64_at(bytes, 16),
+            received_ms: u64_at(bytes, 24) as Millis,
+        }
+    }
+
+    /// Whether the sum of a record fits its bytes.
+    #[must_use]
+    pub fn fits(&self, header: &[u8; RECORD_HEADER], payload: &[u8]) -> bool {
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        hash.update(&header[12..]);
+        hash.update(payload);
+        hash.digest() == self.sum
+    }
+}
+
+/// Appends a record to a buffer.
+pub fn encode_record(
+    out: &mut Vec<u8>,
+    kind: u8,
+    partition: Partition,
+    sequence: u64,
+    received_ms: Millis,
+    payload: &[u8],
+) {
+    let start = out.len();
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&[RECORD_VERSION, kind]);
+    out.extend_from_slice(&partition.to_le_bytes());
+    out.extend_from_slice(&sequence.to_le_bytes());
+    out.extend_from_slice(&received_ms.to_le_bytes());
+    out.extend_from_slice(payload);
+    let sum = xxh3_64(&out[start + 12..]);
+    out[start + 4..start + 12].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Kind of a decision's record. Those of events are given by [`kind_of`].
+pub const DECISION: u8 = 32;
+
+/// The kind byte of an event's record, 1 to 8.
+#[must_use]
+pub fn kind_of(event: &Event) -> u8 {
+    match event {
+        Event::Item(_) => 1,
+        Event::User(_) => 2,
+        Event::Interaction(_) => 3,
+        Event::Retraction(_) => 4,
+        Event::Impression(_) => 5,
+        Event::Identify(_) => 6,
+        Event::Schema(_) => 7,
+        Event::Erase(_) => 8,
+    }
+}
+
+/// JSON of an event, with its `type`.
+///
+/// # Errors
+/// What the serialiser says; none for a checked event.
+pub fn encode_event(event: &Event) -> Result<Vec<u8>, String> {
+    json(event)
+}
+
+/// Reads an event of a kind. The kind makes reading `type` first, and so buffering the whole, unnecessary.
+///
+/// # Errors
+/// A sentence for an unknown kind or JSON that does not fit it.
+pub fn decode_event(kind: u8, payload: &[u8]) -> Result<Event, String> {
+    match kind {
+        1 => parse(payload).map(Event::Item),
+        2 => parse(payload).map(Event::User),
+        3 => parse(payload).map(Event::Interaction),
+        4 => parse(payload).map(Event::Retraction),
+        5 => parse(payload).map(Event::Impression),
+        6 => parse(payload).map(Event::Identify),
+        7 => parse(payload).map(Event::Schema),
+        8 => parse(payload).map(Event::Erase),
+        other => Err(format!("expected the kind of an event, 1 to 8, found {other}")),
+    }
+}
+
+/// JSON of a decision.
+///
+/// # Errors
+/// What the serialiser says.
+pub fn encode_decision(decision: &Decision) -> Result<Vec<u8>, String> {
+    json(decision)
+}
+
+/// Reads a decision.
+///
+/// # Errors
+/// A sentence for another kind or JSON that does not fit.
+pub fn decode_decision(kind: u8, payload: &[u8]) -> Result<Decision, String> {
+    if kind == DECISION { parse(payload) } else { Err(format!("expected kind {DECISION}, found {kind}")) }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    let bytes = serde_json::to_vec(value).map_err(|e| e.to_string())?;
+    if bytes.len() > MOST_PAYLOAD {
+        return Err(format!("expected at most {MOST_PAYLOAD} bytes in the log, found {}", bytes.len()));
+    }
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(payload).map_err(|e| e.to_string())
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut four = [0; 4];
+    four.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(four)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(eight)
+}

@@ -1,0 +1,92 @@
+//! The durable log of one namespace: events, synced before they are acknowledged, and decisions, appended without waiting. It is
+//! the truth of the dynamic side. What an event means is not known here.
+//!
+//! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off at start.
+
+pub mod entries;
+pub mod format;
+pub mod lock;
+#[cfg(test)]
+mod tests;
+pub mod writer;
+
+use std::path::Path;
+
+pub use entries::{Entries, Entry};
+pub use format::Stream;
+pub use lock::Lock;
+pub use writer::Writer;
+
+use crate::types::{Decision, Record};
+use crate::{Error, Result};
+
+/// Reads a log folder, also beside a live writer.
+#[derive(Debug)]
+pub struct Reader;
+
+impl Reader {
+    /// Every event of a namespace, oldest first. `log_dir` is `[log].dir`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no log of that namespace; then per record [`Error::Corrupt`], [`Error::Newer`],
+    /// [`Error::Io`], after which nothing follows.
+    pub fn events(log_dir: &Path, namespace: &str) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
+        Self::events_from(log_dir, namespace, 0)
+    }
+
+    /// As [`Reader::events`], from a sequence on.
+    ///
+    /// # Errors
+    /// As [`Reader::events`].
+    pub fn events_from(
+        log_dir: &Path,
+        namespace: &str,
+        from: u64,
+    ) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
+        let folder = existing(log_dir, namespace)?.join(Stream::Events.folder());
+        let entries = Entries::open(&folder, Stream::Events, from)?;
+        let wanted = entries.filter(move |e| e.as_ref().map_or(true, |e| e.sequence >= from));
+        Ok(wanted.map(move |entry| record(entry?, &folder)))
+    }
+
+    /// Every decision of a namespace, oldest first.
+    ///
+    /// # Errors
+    /// As [`Reader::events`].
+    pub fn decisions(
+        log_dir: &Path,
+        namespace: &str,
+    ) -> Result<impl Iterator<Item = Result<Decision>> + use<>> {
+        let folder = existing(log_dir, namespace)?.join(Stream::Decisions.folder());
+        let entries = Entries::open(&folder, Stream::Decisions, 0)?;
+        Ok(entries.map(move |entry| {
+            let entry = entry?;
+            format::decode_decision(entry.kind, &entry.payload).map_err(|d| undecodable(&entry, &folder, d))
+        }))
+    }
+}
+
+/// The event of an entry.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a payload that is no event of its kind.
+pub fn record(entry: Entry, folder: &Path) -> Result<Record> {
+    let event =
+        format::decode_event(entry.kind, &entry.payload).map_err(|d| undecodable(&entry, folder, d))?;
+    let Entry { sequence, received_ms, partition, .. } = entry;
+    Ok(Record { sequence, received_ms, partition, event })
+}
+
+fn undecodable(entry: &Entry, folder: &Path, detail: String) -> Error {
+    let section = format!("payload of record {}", entry.sequence);
+    Error::Corrupt { path: folder.to_owned(), section, offset: 0, detail }
+}
+
+fn existing(log_dir: &Path, namespace: &str) -> Result<std::path::PathBuf> {
+    let folder = log_dir.join(namespace);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let hint = "; expected the folder that [log].dir names, with a folder for each namespace".to_owned();
+    Err(Error::NotFound { what: "log", name: folder.display().to_string(), hint })
+}

@@ -1,0 +1,208 @@
+//! Appends records to the newest segment of a folder: buffered, then written and synced a group at a time. One writer per
+//! folder; the lock is `lock.rs`'s.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::entries::{Entries, segments};
+use super::format::{SEGMENT_HEADER, SegmentHeader, Stream, encode_record};
+use crate::types::{Millis, Partition};
+use crate::{Error, Result};
+
+/// A segment this long is sealed, and the next group starts a new one.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Appends to one log folder.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    header: SegmentHeader,
+    path: PathBuf,
+    file: File,
+    /// Bytes of the segment that are written.
+    len: u64,
+    /// Sequence of the last record that is written.
+    written: u64,
+    /// Sequence of the last record that is buffered.
+    last: u64,
+    buffer: Vec<u8>,
+    /// Why nothing can be appended any more.
+    broken: Option<String>,
+    segment_bytes: u64,
+}
+
+impl Writer {
+    /// Opens a folder for appending, making it where there is none, and cuts a torn tail off, with a warning. `producer` is
+    /// the identity a new log gets; an old one keeps its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Corrupt`] for damage before the tail, [`Error::Newer`].
+    pub fn open(folder: &Path, stream: Stream, namespace: &str, producer: u64) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let newest = segments(folder)?.last().map_or(0, |(first, _)| *first);
+        let mut entries = Entries::open(folder, stream, newest)?;
+        for entry in entries.by_ref() {
+            entry?;
+        }
+        let producer = match entries.producer() {
+            Some(known) => known,
+            // Only the newest segment was made and never got its header: an older one tells.
+            None => {
+                let mut all = Entries::open(folder, stream, 0)?;
+                all.next().transpose()?;
+                all.producer().unwrap_or(producer)
+            }
+        };
+        let namespace = xxh3_64(namespace.as_bytes());
+        let last = entries.last_sequence();
+        let header = SegmentHeader { stream, producer, first: last + 1, namespace };
+        let (path, file, len) = match entries.tail() {
+            Some(tail) if tail.good >= SEGMENT_HEADER as u64 => {
+                (tail.path.clone(), cut(&tail.path, tail.good, tail.len)?, tail.good)
+            }
+            other => {
+                if let Some(tail) = other {
+                    tracing::warn!(path = %tail.path.display(), "removing a segment that has no header yet");
+                    std::fs::remove_file(&tail.path).map_err(Error::io(&tail.path))?;
+                }
+                create(folder, &header)?
+            }
+        };
+        let (folder, buffer) = (folder.to_owned(), Vec::new());
+        let (written, broken, segment_bytes) = (last, None, SEGMENT_BYTES);
+        Ok(Self { folder, header, path, file, len, written, last, buffer, broken, segment_bytes })
+    }
+
+    /// The same with shorter segments, for tests.
+    #[must_use]
+    pub fn with_segment_bytes(self, segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..self }
+    }
+
+    /// Identity of this log.
+    #[must_use]
+    pub fn producer(&self) -> u64 {
+        self.header.producer
+    }
+
+    /// Sequence of the last record, written or buffered; 0 before the first.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Bytes that wait for [`Writer::flush`].
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Buffers a record and gives it its sequence.
+    pub fn append(&mut self, kind: u8, partition: Partition, received_ms: Millis, payload: &[u8]) -> u64 {
+        self.last += 1;
+        encode_record(&mut self.buffer, kind, partition, self.last, received_ms, payload);
+        self.last
+    }
+
+    /// Forgets what was buffered.
+    pub fn discard(&mut self) {
+        self.buffer.clear();
+        self.last = self.written;
+    }
+
+    /// Writes what is buffered, and starts a new segment first where this one is full. On an error nothing of the group is
+    /// in the log, and it may be tried again, unless even that could not be ensured: then every later call fails.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] after an earlier failure that could not be undone.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let result = self.check().and_then(|()| self.rotate()).and_then(|()| {
+            self.file.write_all(&self.buffer).map_err(|error| {
+                if let Err(second) = self.file.set_len(self.len) {
+                    self.broken = Some(format!("{error}, then {second}"));
+                }
+                Error::io(&self.path)(error)
+            })
+        });
+        if let Err(error) = result {
+            self.discard();
+            return Err(error);
+        }
+        self.len += self.buffer.len() as u64;
+        self.written = self.last;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Waits until everything written is on the disk. After a failure nobody knows what is, so every later call fails.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] after an earlier failure.
+    pub fn sync(&mut self) -> Result<()> {
+        self.check()?;
+        self.file.sync_data().map_err(|error| {
+            self.broken = Some(error.to_string());
+            Error::io(&self.path)(error)
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.broken {
+            Some(why) => Err(Error::invalid(
+                self.path.display().to_string(),
+                format!("the log failed earlier ({why}); mend the disk and start again"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn rotate(&mut self) -> Result<()> {
+        if self.len < self.segment_bytes || self.len <= SEGMENT_HEADER as u64 {
+            return Ok(());
+        }
+        self.sync()?;
+        let header = SegmentHeader { first: self.written + 1, ..self.header };
+        (self.path, self.file, self.len) = create(&self.folder, &header)?;
+        self.header = header;
+        Ok(())
+    }
+}
+
+/// Makes a segment that is on the disk, name and header, before anything is appended to it.
+fn create(folder: &Path, header: &SegmentHeader) -> Result<(PathBuf, File, u64)> {
+    let path = folder.join(format!("{:020}.seg", header.first));
+    let make = || -> std::io::Result<File> {
+        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        file.write_all(&header.encode())?;
+        file.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        Ok(file)
+    };
+    match make() {
+        Ok(file) => Ok((path, file, SEGMENT_HEADER as u64)),
+        Err(error) => {
+            // A half-made one would be in the way of the next try.
+            if error.kind() != std::io::ErrorKind::AlreadyExists {
+                let _ = std::fs::remove_file(&path);
+            }
+            Err(Error::io(&path)(error))
+        }
+    }
+}
+
+/// Opens a segment for appending after its good bytes.
+fn cut(path: &Path, good: u64, len: u64) -> Result<File> {
+    let file = OpenOptions::new().append(true).open(path).map_err(Error::io(path))?;
+    if good < len {
+        let bytes = len - good;
+        tracing::warn!(path = %path.display(), offset = good, bytes, "cutting off a torn tail");
+        file.set_len(good).and_then(|()| file.sync_all()).map_err(Error::io(path))?;
+    }
+    Ok(file)
+}
