@@ -10,6 +10,7 @@ pub mod live;
 pub mod log;
 pub mod publish;
 pub mod registry;
+pub mod rule;
 pub mod types;
 
 pub use config::{ActionId, Actions, Config};
