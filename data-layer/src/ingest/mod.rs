@@ -1,3 +1,291 @@
 //! Dynamic data in: decode, check, append to the log, then let every consumer apply it to the live store.
+//!
+//! The order is: `decode.rs` and `check.rs` on the caller's thread; then `pipeline.rs`, on the one writer thread: types
+//! (`typing.rs`), duplicates (`dedupe.rs`), log, acknowledgement, `consumer/`. Not for reading: that is `live/`.
 
+pub mod check;
 pub mod consumer;
+pub mod decode;
+pub mod dedupe;
+mod fields;
+mod pipeline;
+#[cfg(test)]
+mod tests;
+pub mod typing;
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::config::{Actions, Config};
+use crate::live::Live;
+use crate::log::{Entries, Lock, Stream, Writer, record};
+use crate::types::{Decision, Event, Millis, Position, Record, Schema, time};
+use crate::{Error, Result};
+
+pub use decode::Form;
+pub use pipeline::Stats;
+
+use check::Checker;
+use dedupe::Dedupe;
+use pipeline::{Batch, Job, Pipeline};
+
+/// Bytes that one permit of the room for what is under way stands for.
+const ROOM_UNIT: usize = 1024;
+/// Permits: 64 MiB of bodies may wait for the log; more wait to be let in.
+const ROOM: usize = 64 << 10;
+/// Decisions that may wait for the log; more are dropped and counted.
+const MOST_DECISIONS: u64 = 4096;
+/// Records that are applied together at start.
+const REPLAY_CHUNK: usize = 1024;
+
+/// What became of the events of one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// New ones, now durable.
+    pub accepted: u32,
+    /// Ones that came before.
+    pub duplicates: u32,
+    /// Ones with an error, in order of their place.
+    pub rejected: Vec<Rejected>,
+    /// When this has been applied, all of them count.
+    #[serde(serialize_with = "as_text")]
+    pub position: Position,
+}
+
+/// An event that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// Place in the call, from 0.
+    pub index: usize,
+    /// Field, expected and found.
+    pub detail: String,
+}
+
+/// The way in for events and decisions of one namespace. Clones share one writer thread.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    jobs: Sender<Job>,
+    room: Arc<Semaphore>,
+    actions: Arc<Actions>,
+    live: Arc<Live>,
+    stats: Arc<Stats>,
+    thread: Mutex<Option<JoinHandle<Result<()>>>>,
+}
+
+impl Ingest {
+    /// Locks the log, cuts a torn tail off, replays everything into a new live store, and starts the writer.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] beside another server; [`Error::Corrupt`] and [`Error::Newer`] for a log that can't be read;
+    /// [`Error::Io`].
+    pub fn open(config: &Config) -> Result<Self> {
+        let lock = Lock::take(&config.log.dir.join(&config.namespace))?;
+        let events = Writer::open(&config.events_folder(), Stream::Events, &config.namespace, draw())?;
+        let producer = events.producer();
+        let decisions =
+            Writer::open(&config.decisions_folder(), Stream::Decisions, &config.namespace, producer)?;
+        let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
+        live.follow(producer);
+        let mut dedupe = Dedupe::new(dedupe::WINDOW);
+        replay(config, &live, Some(&mut dedupe))?;
+        let stats = Arc::new(Stats::default());
+        let schema = Schema::clone(&live.schema());
+        let mut pipeline = Pipeline {
+            events,
+            decisions,
+            dedupe,
+            schema,
+            live: Arc::clone(&live),
+            stats: Arc::clone(&stats),
+            _lock: lock,
+        };
+        if let Some(schema) = typing::configured(&pipeline.schema, &config.schema) {
+            pipeline.append_own(Event::Schema(schema), time::now())?;
+        }
+        let (jobs, inbox) = channel();
+        let thread = std::thread::Builder::new()
+            .name("weir-log".to_owned())
+            .spawn(move || pipeline.run(&inbox))
+            .map_err(Error::io(&config.log.dir))?;
+        let room = Arc::new(Semaphore::new(ROOM));
+        let (actions, thread) = (Arc::clone(live.actions()), Mutex::new(Some(thread)));
+        Ok(Self { inner: Arc::new(Inner { jobs, room, actions, live, stats, thread }) })
+    }
+
+    /// The live store as the log has it now, without a lock, beside a server or without one. An absent log is an empty one.
+    ///
+    /// # Errors
+    /// As [`Ingest::open`], without [`Error::Locked`].
+    pub fn read_only(config: &Config) -> Result<Arc<Live>> {
+        let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
+        replay(config, &live, None)?;
+        if let Some(schema) = typing::configured(&live.schema(), &config.schema) {
+            live.set_schema(&schema);
+        }
+        Ok(live)
+    }
+
+    /// The live store that follows this log.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.inner.live
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
+    }
+
+    /// Takes a body of events. What the future gives is true once it is given: accepted events are on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] at once where nothing could be read; from the future [`Error::Io`] where the log failed, and
+    /// nothing of the body was taken.
+    pub fn submit(
+        &self,
+        body: &[u8],
+        form: Form,
+        received_ms: Millis,
+    ) -> Result<impl Future<Output = Result<Receipt>> + Send + 'static + use<>> {
+        let checker = Checker { actions: &self.inner.actions, received_ms };
+        let (mut events, mut rejected, mut ignored) = (Vec::new(), Vec::new(), 0);
+        for (index, decoded) in decode::decode(body, form)?.into_iter().enumerate() {
+            match decoded.and_then(|event| checker.check(event)) {
+                Ok((event, left)) => {
+                    ignored += left;
+                    events.push((index, event));
+                }
+                Err(detail) => rejected.push(Rejected { index, detail }),
+            }
+        }
+        self.inner.stats.ignored_fields.fetch_add(ignored, Ordering::Relaxed);
+        Ok(self.send(events, rejected, received_ms, body.len()))
+    }
+
+    /// Takes events that are typed already: erasures, deletions, bulk loads. Times may lie in the future.
+    pub fn submit_events(
+        &self,
+        events: Vec<Event>,
+        received_ms: Millis,
+    ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        let checker = Checker { actions: &self.inner.actions, received_ms };
+        let (mut good, mut rejected) = (Vec::with_capacity(events.len()), Vec::new());
+        for (index, event) in events.into_iter().enumerate() {
+            match checker.check_typed(&event) {
+                Ok(()) => good.push((index, event)),
+                Err(detail) => rejected.push(Rejected { index, detail }),
+            }
+        }
+        let bytes = good.len() * 256;
+        self.send(good, rejected, received_ms, bytes)
+    }
+
+    /// Appends a decision to its log some time soon. Never waits: where the log can't follow, it is dropped and counted.
+    pub fn decide(&self, decision: Decision) {
+        let stats = &self.inner.stats;
+        if stats.decisions_waiting.fetch_add(1, Ordering::Relaxed) >= MOST_DECISIONS
+            || self.inner.jobs.send(Job::Decision(Box::new(decision))).is_err()
+        {
+            stats.decisions_waiting.fetch_sub(1, Ordering::Relaxed);
+            Stats::add(&stats.decisions_dropped, 1);
+        }
+    }
+
+    /// Writes and syncs all that came, ends the writer, and unlocks the log; other clones can't submit any more.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the last sync failed.
+    pub fn close(self) -> Result<()> {
+        self.inner.close()
+    }
+
+    fn send(
+        &self,
+        events: Vec<(usize, Event)>,
+        rejected: Vec<Rejected>,
+        received_ms: Millis,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        let (jobs, room) = (self.inner.jobs.clone(), Arc::clone(&self.inner.room));
+        let wanted = (bytes / ROOM_UNIT + 1).min(ROOM) as u32;
+        async move {
+            let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+            let room = room.acquire_many_owned(wanted).await.map_err(|_| closed())?;
+            let (reply, answer) = oneshot::channel();
+            let batch = Batch { events, rejected, received_ms, reply, _room: room };
+            jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        }
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<()> {
+        let Some(thread) = self.thread.lock().take() else { return Ok(()) };
+        // A writer that has ended already has dropped its end; joining tells why.
+        let _ = self.jobs.send(Job::Close);
+        let ended = thread.join();
+        ended.unwrap_or_else(|_| {
+            Err(Error::Io { path: "log".into(), source: std::io::Error::other("the writer failed") })
+        })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the log could not be closed");
+        }
+    }
+}
+
+/// Applies every record of the event log to an empty live store.
+fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>) -> Result<()> {
+    let folder = config.events_folder();
+    let mut entries = Entries::open(&folder, Stream::Events, 0)?;
+    let mut chunk: Vec<Record> = Vec::with_capacity(REPLAY_CHUNK);
+    loop {
+        let entry = entries.next().transpose()?;
+        let end = entry.is_none();
+        if let Some(entry) = entry {
+            let by_content = dedupe.is_some().then(|| entry.payload.clone());
+            let record = record(entry, &folder)?;
+            if let (Some(dedupe), Some(payload)) = (&mut dedupe, by_content) {
+                dedupe.insert(dedupe::key(&record.event, &payload), record.received_ms);
+            }
+            chunk.push(record);
+        }
+        if end || chunk.len() == REPLAY_CHUNK {
+            live.apply(&chunk)?;
+            chunk.clear();
+        }
+        if end {
+            live.follow(entries.producer().unwrap_or(live.applied().producer));
+            return Ok(());
+        }
+    }
+}
+
+/// A number that no other log has.
+fn draw() -> u64 {
+    RandomState::new().hash_one((time::now(), std::process::id()))
+}
+
+fn as_text<S: serde::Serializer>(position: &Position, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.collect_str(position)
+}

@@ -163,6 +163,12 @@ impl Live {
         self.schema.load_full()
     }
 
+    /// Lays other attribute types over the store without a record, for a reader that must not write one.
+    pub fn set_schema(&self, schema: &Schema) {
+        self.items.write().set_schema(schema);
+        self.schema.store(Arc::new(schema.clone()));
+    }
+
     /// The configured actions.
     #[must_use]
     pub fn actions(&self) -> &Arc<Actions> {

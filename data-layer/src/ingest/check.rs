@@ -1,0 +1,361 @@
+//! One JSON object into one typed event: required fields, ids, times, actions, forms of values. Stateless; attribute types are
+//! settled against the schema in `typing.rs`, when the event's turn in the log comes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use super::decode::noun;
+use super::fields::{Fields, text_ok};
+use crate::config::Actions;
+use crate::live::counters::MOST_VALUE;
+use crate::types::event::{Erase, Identify, Impression, Interaction, ItemEvent, Retraction, Seen, UserEvent};
+use crate::types::schema::{RESERVED_ITEM, RESERVED_USER};
+use crate::types::time::{self, MINUTE};
+use crate::types::{Event, Id, Millis, Person, Value, ValueType};
+
+/// How far an event's time may lie ahead of the server's clock.
+pub const MOST_AHEAD: Millis = 5 * MINUTE;
+/// Most items of one impression.
+pub const MOST_IMPRESSED: usize = 1000;
+/// Most entries of a context.
+pub const MOST_CONTEXT: usize = 64;
+/// Most attributes of one event.
+pub const MOST_ATTRIBUTES: usize = 1000;
+/// Longest text of a value, in bytes.
+pub const MOST_TEXT: usize = 64 << 10;
+/// Longest list of a value.
+pub const MOST_LIST: usize = 4096;
+
+/// What the check needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Checker<'a> {
+    /// Configured actions.
+    pub actions: &'a Actions,
+    /// The server's clock when the event came.
+    pub received_ms: Millis,
+}
+
+/// A checked event, and how many top-level fields of it were ignored.
+pub type Checked = Result<(Event, u64), String>;
+
+/// The kinds of event that are taken.
+const TYPES: &str = "item, user, interaction, impression, identify";
+
+impl Checker<'_> {
+    /// Checks one event.
+    ///
+    /// # Errors
+    /// A sentence that names the field, what was expected and what was found.
+    pub fn check(&self, event: Map<String, Json>) -> Checked {
+        let mut fields = Fields::new(event);
+        let event = match fields.text("type")?.as_deref() {
+            Some("item") => self.item(&mut fields)?,
+            Some("user") => self.user(&mut fields)?,
+            Some("interaction") => self.interaction(&mut fields)?,
+            Some("impression") => self.impression(&mut fields)?,
+            Some("identify") => self.identify(&mut fields)?,
+            Some(later @ ("edge" | "load")) => {
+                return Err(format!(
+                    "type: {later:?} is not supported by this version; expected one of {TYPES}"
+                ));
+            }
+            Some(other) => return Err(format!("type: expected one of {TYPES}, found {other:?}")),
+            None => return Err(format!("type: required; expected one of {TYPES}")),
+        };
+        Ok((event, fields.left()))
+    }
+
+    /// Checks an event that was made by a program: what the log and the stores rely on.
+    ///
+    /// # Errors
+    /// As [`Checker::check`].
+    pub fn check_typed(&self, event: &Event) -> Result<(), String> {
+        let attributes = match event {
+            Event::Item(e) => &e.attributes,
+            Event::User(e) => &e.attributes,
+            Event::Interaction(e) => {
+                self.known(&e.action)?;
+                return in_range(e.value);
+            }
+            Event::Schema(_) => return Err("type: schema records are the server's own".to_owned()),
+            Event::Retraction(_) | Event::Impression(_) | Event::Identify(_) | Event::Erase(_) => {
+                return Ok(());
+            }
+        };
+        for (name, value) in attributes {
+            name_ok(name)?;
+            let finite = match value {
+                Some(Value::Float(f)) => f.is_finite(),
+                Some(Value::Vector(v)) => v.iter().all(|x| x.is_finite()),
+                Some(Value::Geo { lat, lon }) => lat.is_finite() && lon.is_finite(),
+                _ => true,
+            };
+            if !finite {
+                return Err(format!("attributes.{name}: expected finite numbers"));
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&self, fields: &mut Fields) -> Result<Event, String> {
+        Ok(Event::Item(ItemEvent {
+            id: fields.required_id("id")?,
+            kind: fields.label("kind")?,
+            time: self.time(fields)?.unwrap_or(self.received_ms),
+            source: fields.label("source")?,
+            deleted: fields.bool("deleted")?,
+            attributes: attributes(fields, &RESERVED_ITEM)?,
+        }))
+    }
+
+    fn user(&self, fields: &mut Fields) -> Result<Event, String> {
+        let person = match fields.id("id")? {
+            Some(id) => Person::user(id),
+            None => person(fields).map_err(|_| "id: required; expected the user's id".to_owned())?,
+        };
+        if fields.bool("deleted")?.is_some() {
+            return Err("deleted: users are removed with DELETE /v1/users/{id}, not by an event".to_owned());
+        }
+        Ok(Event::User(UserEvent {
+            person,
+            time: self.time(fields)?.unwrap_or(self.received_ms),
+            source: fields.label("source")?,
+            attributes: attributes(fields, &RESERVED_USER)?,
+        }))
+    }
+
+    fn interaction(&self, fields: &mut Fields) -> Result<Event, String> {
+        let id = fields.id("id")?;
+        let time = self.time(fields)?;
+        if fields.bool("retracted")? == Some(true) {
+            let id = id.ok_or("id: required; a retraction names the interaction that it takes back")?;
+            // A client may send the whole interaction again with the mark; what it says besides is known.
+            fields.skip(&["user", "anonymous", "session_id", "item", "action", "value"]);
+            fields.skip(&["request_id", "session", "context"]);
+            return Ok(Event::Retraction(Retraction { id, time: time.unwrap_or(self.received_ms) }));
+        }
+        let person = person(fields)?;
+        let item = fields.required_id("item")?;
+        let action = fields.text("action")?.ok_or_else(|| format!("action: required; {}", self.names()))?;
+        self.known(&action)?;
+        let value = fields.number("value")?.unwrap_or(1.0);
+        in_range(value)?;
+        Ok(Event::Interaction(Interaction {
+            time: self.required_time(time, id.is_some())?,
+            id,
+            person,
+            item,
+            action,
+            value,
+            request_id: fields.label("request_id")?,
+            session: fields.label("session")?,
+            context: context(fields)?,
+        }))
+    }
+
+    fn impression(&self, fields: &mut Fields) -> Result<Event, String> {
+        let id = fields.id("id")?;
+        let time = self.time(fields)?;
+        let list = match fields.take("items") {
+            Some(Json::Array(list)) => list,
+            Some(other) => return Err(format!("items: expected a list, found {}", noun(&other))),
+            None => {
+                return Err(
+                    "items: required; expected a list such as [{\"id\":\"i1\",\"position\":0}]".to_owned()
+                );
+            }
+        };
+        if list.is_empty() || list.len() > MOST_IMPRESSED {
+            return Err(format!("items: expected 1 to {MOST_IMPRESSED}, found {}", list.len()));
+        }
+        let items =
+            list.into_iter().zip(0usize..).map(|(item, at)| seen(item, at)).collect::<Result<_, _>>()?;
+        Ok(Event::Impression(Impression {
+            time: self.required_time(time, id.is_some())?,
+            id,
+            person: person(fields)?,
+            scene: fields.label("scene")?,
+            request_id: fields.label("request_id")?,
+            items,
+        }))
+    }
+
+    fn identify(&self, fields: &mut Fields) -> Result<Event, String> {
+        let time = self.time(fields)?;
+        Ok(Event::Identify(Identify {
+            anonymous: fields.required_id("anonymous")?,
+            user: fields.required_id("user")?,
+            time: self.required_time(time, false)?,
+        }))
+    }
+
+    fn time(&self, fields: &mut Fields) -> Result<Option<Millis>, String> {
+        let Some(time) = fields.time("time")? else { return Ok(None) };
+        let ahead = time.saturating_sub(self.received_ms);
+        if ahead > MOST_AHEAD {
+            return Err(format!(
+                "time: expected at most {MOST_AHEAD} ms ahead of the server's clock, found {ahead} ms ({})",
+                time::format_rfc3339(time)
+            ));
+        }
+        Ok(Some(time))
+    }
+
+    fn required_time(&self, time: Option<Millis>, has_id: bool) -> Result<Millis, String> {
+        match time {
+            Some(time) => Ok(time),
+            None if has_id => Ok(self.received_ms),
+            None => Err("time: required where there is no id; expected milliseconds or RFC 3339".to_owned()),
+        }
+    }
+
+    fn known(&self, action: &str) -> Result<(), String> {
+        match self.actions.id(action) {
+            Some(_) => Ok(()),
+            None => Err(format!("action: {}, found {action:?}", self.names())),
+        }
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.actions.iter().map(|(_, name, _)| name).collect();
+        format!("expected one of {} (as [actions] in weir.toml says)", names.join(", "))
+    }
+}
+
+/// The erasure of a person, as an event.
+#[must_use]
+pub fn erase(person: Person, time: Millis) -> Event {
+    Event::Erase(Erase { person, time })
+}
+
+fn in_range(value: f64) -> Result<(), String> {
+    if value.is_finite() && value.abs() <= MOST_VALUE {
+        return Ok(());
+    }
+    Err(format!("value: expected a number of at most {MOST_VALUE:e} in magnitude, found {value}"))
+}
+
+fn person(fields: &mut Fields) -> Result<Person, String> {
+    let (user, anonymous, session) = (fields.id("user")?, fields.id("anonymous")?, fields.id("session_id")?);
+    let known = user.map(Person::user).or(anonymous.map(Person::anonymous)).or(session.map(Person::session));
+    known.ok_or_else(|| "user: required; expected one of user, anonymous, session_id".to_owned())
+}
+
+fn seen(item: Json, at: usize) -> Result<Seen, String> {
+    let place = |detail: String| format!("items[{at}].{detail}");
+    match item {
+        Json::Object(item) => {
+            let mut fields = Fields::new(item);
+            let id = fields.required_id("id").map_err(place)?;
+            let position = fields.whole("position", u64::from(u32::MAX)).map_err(place)?;
+            let visible_ms = fields.whole("visible_ms", i64::MAX as u64).map_err(place)?;
+            Ok(Seen { id, position: position.map(|p| p as u32), visible_ms })
+        }
+        Json::String(id) => {
+            let id = Id::new(&id).map_err(|e| format!("items[{at}]: {e}"))?;
+            Ok(Seen { id, position: None, visible_ms: None })
+        }
+        other => Err(format!("items[{at}]: expected {{\"id\": …}}, found {}", noun(&other))),
+    }
+}
+
+fn context(fields: &mut Fields) -> Result<BTreeMap<String, Value>, String> {
+    let entries = fields.object("context")?;
+    if entries.len() > MOST_CONTEXT {
+        return Err(format!("context: expected at most {MOST_CONTEXT} entries, found {}", entries.len()));
+    }
+    let mut context = BTreeMap::new();
+    for (name, value) in entries {
+        if matches!(value, Json::Array(_) | Json::Object(_)) {
+            return Err(format!("context.{name}: expected a bool, number or string, found {}", noun(&value)));
+        }
+        if let Some(value) = self::value(value).map_err(|detail| format!("context.{name}: {detail}"))? {
+            context.insert(name, value);
+        }
+    }
+    Ok(context)
+}
+
+fn attributes(
+    fields: &mut Fields,
+    reserved: &[(&str, ValueType)],
+) -> Result<BTreeMap<String, Option<Value>>, String> {
+    let entries = fields.object("attributes")?;
+    if entries.len() > MOST_ATTRIBUTES {
+        return Err(format!("attributes: expected at most {MOST_ATTRIBUTES}, found {}", entries.len()));
+    }
+    let mut attributes = BTreeMap::new();
+    for (name, value) in entries {
+        name_ok(&name)?;
+        // The reserved integers are times, and times may be written in RFC 3339.
+        let is_time = reserved.contains(&(name.as_str(), ValueType::Int));
+        let value = match value {
+            Json::String(text) if is_time => {
+                let time = time::parse_rfc3339(&text).map_err(|d| format!("attributes.{name}: {d}"))?;
+                Some(Value::Int(time))
+            }
+            other => self::value(other).map_err(|detail| format!("attributes.{name}: {detail}"))?,
+        };
+        attributes.insert(name, value);
+    }
+    Ok(attributes)
+}
+
+fn name_ok(name: &str) -> Result<(), String> {
+    text_ok(name, 128)
+        .map_err(|detail| format!("attributes: a name has 1 to 128 bytes, and {detail}: {name:?}"))
+}
+
+/// The typed form of an attribute value; `None` for null, which clears.
+fn value(json: Json) -> Result<Option<Value>, String> {
+    Ok(Some(match json {
+        Json::Null => return Ok(None),
+        Json::Bool(b) => Value::Bool(b),
+        Json::Number(n) => match (n.as_i64(), n.as_f64()) {
+            (Some(i), _) => Value::Int(i),
+            (None, Some(f)) if f.is_finite() && !n.is_u64() => Value::Float(f),
+            _ => return Err(format!("expected a 64-bit signed integer or a finite float, found {n}")),
+        },
+        Json::String(text) => Value::String(bounded(text)?.into()),
+        Json::Array(list) => return self::list(list).map(Some),
+        Json::Object(map) => {
+            let degrees = |name: &str, most: f64| {
+                let number = map.get(name).and_then(Json::as_f64).filter(|d| d.abs() <= most);
+                number.ok_or_else(|| {
+                    format!("expected {{\"lat\": −90 to 90, \"lon\": −180 to 180}}; {name} is not")
+                })
+            };
+            let place = Value::Geo { lat: degrees("lat", 90.0)?, lon: degrees("lon", 180.0)? };
+            if map.len() != 2 {
+                return Err("expected {\"lat\": …, \"lon\": …} and nothing else".to_owned());
+            }
+            place
+        }
+    }))
+}
+
+fn list(list: Vec<Json>) -> Result<Value, String> {
+    if list.len() > MOST_LIST {
+        return Err(format!("expected at most {MOST_LIST} elements, found {}", list.len()));
+    }
+    if list.first().is_some_and(Json::is_number) {
+        let number = |json: &Json| {
+            let number = json.as_f64().map(|f| f as f32).filter(|f| f.is_finite());
+            number.ok_or_else(|| format!("expected a list of finite numbers, found {} in it", noun(json)))
+        };
+        return list.iter().map(number).collect::<Result<_, _>>().map(Value::Vector);
+    }
+    let text = |json: Json| match json {
+        Json::String(text) => bounded(text).map(Into::into),
+        other => Err(format!("expected a list of strings or of numbers, found {} in it", noun(&other))),
+    };
+    list.into_iter().map(text).collect::<Result<_, _>>().map(Value::Strings)
+}
+
+fn bounded(text: String) -> Result<String, String> {
+    if text.len() > MOST_TEXT {
+        return Err(format!("expected at most {MOST_TEXT} bytes of text, found {}", text.len()));
+    }
+    Ok(text)
+}
