@@ -14,8 +14,6 @@ pub mod params;
 pub mod query;
 pub mod rank;
 pub mod recall;
-#[doc(hidden)]
-pub mod stand_in;
 
 pub use candidate::{Bitmask, Candidate, Candidates, MAX_SOURCES};
 pub use deadline::{Clock, Deadline, Monotonic};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use data_layer::types::{Millis, Ordinal, Person, PersonKind, Value};
 
 use crate::Result;
-use crate::stand_in::ListSpec;
 use data_layer::Actions;
+use data_layer::access::{Access, ListSpec};
 use data_layer::live::{Acted, Items, Scored, UserState};
 
 /// One request as recall, features and filters see it. Time and chance are inputs.
@@ -43,13 +43,72 @@ pub struct Stores<'a> {
     pub access: &'a dyn Lists,
 }
 
-/// Where lists are read. `data_layer::access::Access` is the one that serves; tests bring their own.
+/// Where lists are read. [`Access`] is the one that serves; tests bring their own.
 pub trait Lists: Sync {
     /// Appends the list of `key` to `out`, best first, at most `at_most` items. `false` when there is none.
     ///
     /// # Errors
-    /// When the table is missing or corrupt.
+    /// When the table is missing or corrupt; nothing is appended.
     fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool>;
+
+    /// [`Lists::list`] of many keys: `each` gets the place of the key and its list; keys without one are left out.
+    ///
+    /// # Errors
+    /// The first trouble of any key; the others were read all the same.
+    fn lists(
+        &self,
+        spec: &ListSpec,
+        keys: &[&str],
+        at_most: usize,
+        each: &mut dyn FnMut(usize, &[Scored]),
+    ) -> Result<()> {
+        let mut list = Vec::new();
+        let mut outcome = Ok(());
+        for (at, key) in keys.iter().enumerate() {
+            list.clear();
+            match self.list(spec, key, at_most, &mut list) {
+                Ok(true) => each(at, &list),
+                Ok(false) => {}
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome
+    }
+}
+
+impl Lists for Access<'_> {
+    fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
+        Ok(Access::list(self, spec, key, at_most, out)?)
+    }
+
+    fn lists(
+        &self,
+        spec: &ListSpec,
+        keys: &[&str],
+        at_most: usize,
+        each: &mut dyn FnMut(usize, &[Scored]),
+    ) -> Result<()> {
+        let mut outcome = Ok(());
+        match self.snapshot.table(&spec.table).filter(|_| spec.live.is_none()) {
+            Some(table) => table.lists(keys, at_most, &mut |at, found| match found {
+                Ok(list) => list.into_iter().for_each(|list| each(at, list)),
+                Err(error) if outcome.is_ok() => outcome = Err(error.into()),
+                Err(_) => {}
+            }),
+            None => {
+                let mut list = Vec::new();
+                for (at, key) in keys.iter().enumerate() {
+                    list.clear();
+                    match Access::list(self, spec, key, at_most, &mut list) {
+                        Ok(true) => each(at, &list),
+                        Ok(false) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        outcome
+    }
 }
 
 impl<'a> Query<'a> {

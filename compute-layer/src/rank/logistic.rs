@@ -5,8 +5,8 @@ use ndarray::ArrayView2;
 
 use super::{Family, Scorer};
 use crate::kernel::dot::dot;
-use crate::stand_in::ModelFile;
 use crate::{Error, Result};
+use data_layer::registry::ModelFile;
 
 /// `family = "logistic"`: tensors `weights` (one per feature) and `intercept` (one).
 pub const FAMILY: Family = Family { name: "logistic", load };

@@ -5,8 +5,8 @@ pub mod logistic;
 use ndarray::ArrayView2;
 
 use crate::params::did_you_mean;
-use crate::stand_in::ModelFile;
 use crate::{Error, Result};
+use data_layer::registry::ModelFile;
 
 /// Every model family there is.
 pub const FAMILIES: &[Family] = &[

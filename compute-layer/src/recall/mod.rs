@@ -9,8 +9,8 @@ use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
 use crate::params::did_you_mean;
-use crate::stand_in::ListSpec;
 use crate::{Deadline, Error, MAX_SOURCES, Params, Query, Result, Stores};
+use data_layer::access::ListSpec;
 use data_layer::live::{Items, Scored};
 
 /// Every kind of recall there is.

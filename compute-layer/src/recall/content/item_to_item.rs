@@ -8,12 +8,15 @@ use data_layer::types::{Millis, Ordinal};
 use rustc_hash::FxHashMap;
 
 use crate::recall::{Kind, Outcome, Recall, list_spec, sort_scored};
-use crate::stand_in::ListSpec;
 use crate::{Deadline, Params, Query, Result, Stores};
+use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
 /// `kind = "item_to_item"`: `table` (with `live`, `merge`, `live_weight`), `from`, `half_life`, `fade`, `equal`, `similar`.
 pub const KIND: Kind = Kind { name: "item_to_item", make };
+
+/// Keys read together; the deadline is looked at between such blocks.
+const BLOCK: usize = 8;
 
 /// Where it starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +104,34 @@ impl ItemToItem {
     }
 }
 
+impl ItemToItem {
+    /// Sums over the lists of all starts, as many as there is time for.
+    fn sum(
+        &self,
+        starts: &[(Ordinal, f32)],
+        stores: &Stores<'_>,
+        until: &Deadline<'_>,
+    ) -> (FxHashMap<Ordinal, f32>, Result<Outcome>) {
+        let mut sums: FxHashMap<Ordinal, f32> = FxHashMap::default();
+        let mut outcome = Ok(Outcome::Whole);
+        for (block, part) in starts.chunks(BLOCK).enumerate() {
+            if until.passed() {
+                let late = Outcome::Late { read: block * BLOCK, of: starts.len() };
+                return (sums, outcome.and(Ok(late)));
+            }
+            let keys: Vec<&str> = part.iter().map(|(item, _)| stores.items.id(*item).as_str()).collect();
+            let read = stores.access.lists(&self.list, &keys, self.similar, &mut |at, list| {
+                let weight = part[at].1;
+                for neighbour in list {
+                    *sums.entry(neighbour.item).or_insert(0.0) += weight * neighbour.score;
+                }
+            });
+            outcome = read.and(outcome);
+        }
+        (sums, outcome)
+    }
+}
+
 #[derive(Default)]
 struct Starts {
     list: Vec<(Ordinal, f32)>,
@@ -127,31 +158,17 @@ impl Recall for ItemToItem {
         out: &mut Vec<Scored>,
     ) -> Result<Outcome> {
         let starts = self.starts(query);
-        let mut sums: FxHashMap<Ordinal, f32> = FxHashMap::default();
-        let mut neighbours = Vec::new();
-        let mut outcome = Outcome::Whole;
-        for (read, &(item, weight)) in starts.iter().enumerate() {
-            if until.passed() {
-                outcome = Outcome::Late { read, of: starts.len() };
-                break;
-            }
-            neighbours.clear();
-            stores.access.list(&self.list, stores.items.id(item).as_str(), self.similar, &mut neighbours)?;
-            for neighbour in &neighbours {
-                *sums.entry(neighbour.item).or_insert(0.0) += weight * neighbour.score;
-            }
-        }
+        let (sums, outcome) = self.sum(&starts, stores, until);
         out.extend(
             sums.into_iter().filter(|(_, sum)| *sum > 0.0).map(|(item, score)| Scored { item, score }),
         );
-        if out.len() > depth {
-            let best = |a: &Scored, b: &Scored| b.score.total_cmp(&a.score);
-            let (_, last, _) = out.select_nth_unstable_by(depth - 1, best);
+        if depth > 0 && out.len() > depth {
+            let (_, last, _) = out.select_nth_unstable_by(depth - 1, |a, b| b.score.total_cmp(&a.score));
             let least = last.score;
             out.retain(|scored| scored.score >= least);
         }
         sort_scored(stores.items, out);
-        Ok(outcome)
+        outcome
     }
 
     fn lists(&self) -> Vec<&ListSpec> {

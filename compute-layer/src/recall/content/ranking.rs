@@ -1,8 +1,8 @@
 //! One ranked list for everybody: popular, popular lately, trending, an editor's list. Not for lists made per person.
 
 use crate::recall::{Kind, Outcome, Recall, list_spec};
-use crate::stand_in::ListSpec;
 use crate::{Deadline, Params, Query, Result, Stores};
+use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
 /// `kind = "ranking"`: `table` (with `live`, `merge`, `live_weight`), `key` (default `all`).

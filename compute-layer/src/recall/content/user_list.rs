@@ -1,8 +1,8 @@
 //! A list made for this user offline. Anonymous visitors and sessions have none: their ids are another space.
 
 use crate::recall::{Kind, Outcome, Recall, list_spec};
-use crate::stand_in::ListSpec;
 use crate::{Deadline, Params, Query, Result, Stores};
+use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
 /// `kind = "user_list"`: `table` (with `live`, `merge`, `live_weight`), keyed by the user's id.
