@@ -11,6 +11,7 @@ pub mod log;
 pub mod publish;
 pub mod registry;
 pub mod rule;
+pub mod tabular;
 pub mod types;
 
 pub use config::{ActionId, Actions, Config};

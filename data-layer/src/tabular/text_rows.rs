@@ -1,0 +1,125 @@
+//! Rows of CSV, TSV and NDJSON. Every cell of CSV and TSV is text; an empty one is nothing.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Format, Numbered, Source};
+use crate::types::Value;
+use crate::{Error, Result};
+
+/// Lines of NDJSON up to this many bytes.
+const MAX_LINE: u64 = 64 << 20;
+
+fn csv_reader(path: &Path, format: Format) -> Result<csv::Reader<File>> {
+    let tab = format == Format::Tsv;
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut builder = csv::ReaderBuilder::new();
+    builder.delimiter(if tab { b'\t' } else { b',' }).quoting(!tab);
+    Ok(builder.from_reader(file))
+}
+
+/// Names in the header line.
+pub(super) fn csv_columns(path: &Path, format: Format) -> Result<Vec<String>> {
+    let mut reader = csv_reader(path, format)?;
+    let headers = reader.headers().map_err(|e| explain(&e, path))?;
+    if headers.is_empty() {
+        return Err(Error::invalid(format!("{}:1", path.display()), "expected a header line, found nothing"));
+    }
+    // Excel starts files with a byte order mark.
+    Ok(headers.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect())
+}
+
+/// The rows, with the wanted cells.
+pub(super) fn csv_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = Result<Numbered>>>> {
+    let columns = csv_columns(&source.path, source.format)?;
+    let at = |name: &String| columns.iter().position(|c| c == name).unwrap_or(usize::MAX);
+    let places: Vec<usize> = source.columns.iter().map(at).collect();
+    let reader = csv_reader(&source.path, source.format)?;
+    let path = source.path.clone();
+    Ok(Box::new(reader.into_records().map(move |record| {
+        let record = record.map_err(|e| explain(&e, &path))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let cell = |place: &usize| record.get(*place).filter(|text| !text.is_empty());
+        Ok((line, places.iter().map(|place| cell(place).map(|text| Value::String(text.into()))).collect()))
+    })))
+}
+
+fn explain(error: &csv::Error, path: &Path) -> Error {
+    let line = error.position().map_or(1, csv::Position::line);
+    let detail = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("expected {expected_len} fields as in the header, found {len}")
+        }
+        csv::ErrorKind::Utf8 { err, .. } => format!("field {} is not UTF-8", err.field() + 1),
+        _ => error.to_string(),
+    };
+    Error::invalid(format!("{}:{line}", path.display()), detail)
+}
+
+/// Keys of the first object.
+pub(super) fn ndjson_columns(path: &Path) -> Result<Vec<String>> {
+    match lines(path)?.next() {
+        Some(line) => {
+            let (number, line) = line?;
+            Ok(object(path, number, &line)?.into_iter().map(|(name, _)| name).collect())
+        }
+        None => Err(Error::invalid(format!("{}:1", path.display()), "expected a JSON object, found nothing")),
+    }
+}
+
+/// The rows, with the wanted cells.
+pub(super) fn ndjson_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = Result<Numbered>>>> {
+    let source = Arc::clone(source);
+    let lines = lines(&source.path)?;
+    Ok(Box::new(lines.map(move |line| {
+        let (number, line) = line?;
+        let mut object = object(&source.path, number, &line)?;
+        let cells = source.columns.iter().map(|name| match object.remove(name) {
+            None | Some(serde_json::Value::Null) => Ok(None),
+            Some(json) => serde_json::from_value(json).map(Some).map_err(|_| {
+                let place = format!("{}, column {name:?}", source.place(number));
+                Error::invalid(
+                    place,
+                    "expected a bool, number, text, list of texts, list of numbers or {lat, lon}",
+                )
+            }),
+        });
+        Ok((number, cells.collect::<Result<Vec<Option<Value>>>>()?))
+    })))
+}
+
+fn object(path: &Path, number: u64, line: &str) -> Result<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_str(line).map_err(|e| {
+        let place = format!("{}:{number}:{}", path.display(), e.column());
+        Error::invalid(place, format!("expected one JSON object per line: {e}"))
+    })
+}
+
+/// Lines that are not blank, with their numbers from 1.
+fn lines(path: &Path) -> Result<impl Iterator<Item = Result<(u64, String)>> + use<>> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let (mut reader, path, mut number) = (BufReader::new(file), path.to_owned(), 0);
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let mut line = Vec::new();
+            number += 1;
+            // A limit, so that a file without line ends is an error and not all of memory.
+            match std::io::Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut line) {
+                Ok(0) => return None,
+                Ok(read) if read as u64 == MAX_LINE => {
+                    let place = format!("{}:{number}", path.display());
+                    return Some(Err(Error::invalid(place, format!("a line of {MAX_LINE} bytes or more"))));
+                }
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => {
+                    let place = format!("{}:{number}", path.display());
+                    let text = String::from_utf8(line).map_err(|_| Error::invalid(place, "is not UTF-8"));
+                    return Some(text.map(|text| (number, text)));
+                }
+                Err(error) => return Some(Err(Error::io(&path)(error))),
+            }
+        }
+    }))
+}
