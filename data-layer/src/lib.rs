@@ -3,6 +3,7 @@
 pub mod access;
 pub mod config;
 pub mod error;
+pub mod experiment;
 pub mod feedback;
 pub mod ingest;
 pub mod keylist;
