@@ -17,8 +17,13 @@ fn serve(archive: Vec<u8>) -> String {
             let mut head = [0u8; 2048];
             let n = stream.read(&mut head).unwrap_or(0);
             let found = head[..n].starts_with(b"GET /data.zip ");
-            let (status, body): (_, &[u8]) = if found { ("200 OK", &archive) } else { ("404 Not Found", b"") };
-            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let (status, body): (_, &[u8]) =
+                if found { ("200 OK", &archive) } else { ("404 Not Found", b"") };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
             let _ = stream.write_all(body);
         }
     });
