@@ -5,8 +5,10 @@ pub mod command;
 pub mod data;
 pub mod error;
 pub mod import;
+pub mod model;
 pub mod offline;
 pub mod progress;
+pub mod sample;
 pub mod split;
 
 pub use error::{Error, Result};
