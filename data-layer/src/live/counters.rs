@@ -154,7 +154,8 @@ impl Counters {
             Some((_, _, Weight::Fixed(weight))) => f64::from(weight) * s.count as f64,
             None => 0.0,
         };
-        self.series.iter().map(|s| worth(s).max(0.0)).sum()
+        // From 0.0 on, because an empty sum of floats is −0.0.
+        self.series.iter().map(|s| worth(s).max(0.0)).fold(0.0, |a, b| a + b)
     }
 
     /// The newest hour (since the epoch) with an action, among those kept apart.
