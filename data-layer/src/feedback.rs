@@ -206,3 +206,133 @@ fn askers(decision: &Decision) -> Vec<Person> {
     let session = decision.session_id.iter().cloned().map(Person::session);
     user.chain(anonymous).chain(session).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::ingest::{Form, Ingest, check};
+    use crate::types::DecisionItem;
+
+    const HOUR: Millis = crate::types::time::HOUR;
+    const NOW: Millis = 20_000 * 24 * HOUR;
+
+    fn decision(request: &str, user: Option<&str>, anonymous: Option<&str>, time: Millis) -> Decision {
+        let id = |text: &str| Id::new(text).unwrap();
+        let item = |(name, position)| DecisionItem {
+            id: id(name),
+            position,
+            score: 1.0,
+            sources: Vec::new(),
+            propensity: None,
+            features: Vec::new(),
+        };
+        Decision {
+            request_id: request.to_owned(),
+            time,
+            user: user.map(id),
+            anonymous: anonymous.map(id),
+            items: [("a", 0), ("b", 1)].map(item).into(),
+            ..Decision::default()
+        }
+    }
+
+    fn act(who: &str, item: &str, time: Millis, more: &str) -> String {
+        format!(r#"{{"type":"interaction",{who},"item":"{item}","action":"click","time":{time}{more}}}"#)
+    }
+
+    /// `request: what was seen and done with a | with b`, per decision.
+    fn joined(decisions: &[Decision], events: &[String], erased: Option<&str>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::in_folder(folder.path()).unwrap();
+        let ingest = Ingest::open(&config).unwrap();
+        decisions.iter().for_each(|decision| ingest.decide(decision.clone()));
+        let body = format!("[{}]", events.join(","));
+        let receipt = block_on(ingest.submit(body.as_bytes(), Form::Json, NOW).unwrap()).unwrap();
+        assert_eq!(receipt.rejected, Vec::new());
+        if let Some(user) = erased {
+            let erase = check::erase(Person::user(Id::new(user).unwrap()), NOW);
+            block_on(ingest.submit_events(vec![erase], NOW)).unwrap();
+        }
+        ingest.close().unwrap();
+        let line = |outcome: Outcome| {
+            let place = |at: usize| {
+                let seen = outcome.shown[at].as_ref().map(|s| s.visible_ms.unwrap_or(0));
+                let done: Vec<_> =
+                    outcome.actions[at].iter().map(|(a, _, t)| format!("{a}@{}", t - NOW)).collect();
+                format!("{seen:?} {}", done.join(" "))
+            };
+            format!("{}: {} | {}", outcome.decision.request_id, place(0).trim(), place(1).trim())
+        };
+        join(&config.log.dir, "main", WINDOW).unwrap().map(line).collect()
+    }
+
+    #[test]
+    fn by_request_id_else_the_newest_that_holds_the_item_in_the_window() {
+        let decisions = [
+            decision("r1", Some("u"), None, NOW - 30 * HOUR),
+            decision("r2", Some("u"), None, NOW - 20 * HOUR),
+            decision("r3", Some("u"), None, NOW - 10 * HOUR),
+            decision("r4", Some("v"), None, NOW - 10 * HOUR),
+        ];
+        let user = r#""user":"u""#;
+        let events = [
+            act(user, "a", NOW, r#","request_id":"r1""#),
+            act(user, "a", NOW - HOUR, ""),
+            act(user, "b", NOW - 15 * HOUR, r#","request_id":"of another server""#),
+            act(user, "b", NOW - 40 * HOUR, ""),
+            act(user, "c", NOW, ""),
+            act(r#""user":"v""#, "b", NOW - 2 * HOUR, r#","request_id":"r3""#),
+            act(r#""user":"v""#, "a", NOW - 11 * HOUR, ""),
+        ];
+        assert_eq!(
+            joined(&decisions, &events, None),
+            [
+                "r1: None click@0 | None",
+                "r2: None | None click@-54000000",
+                "r3: None click@-3600000 | None click@-7200000",
+                "r4: None | None",
+            ]
+        );
+    }
+
+    #[test]
+    fn impressions_retractions_and_repeats() {
+        let user = r#""user":"u""#;
+        let seen = |ms: u32, time: Millis| {
+            format!(
+                r#"{{"type":"impression","user":"u","request_id":"r","items":[{{"id":"b","visible_ms":{ms}}}],"time":{time}}}"#
+            )
+        };
+        let events = [
+            seen(300, NOW - 3),
+            seen(900, NOW - 2),
+            seen(500, NOW - 1),
+            act(user, "a", NOW, r#","id":"gone""#),
+            act(user, "a", NOW - 5, r#","id":"kept""#),
+            format!(r#"{{"type":"interaction","id":"gone","retracted":true,"time":{NOW}}}"#),
+        ];
+        let decisions = [decision("r", Some("u"), None, NOW - HOUR)];
+        assert_eq!(joined(&decisions, &events, None), ["r: None click@-5 | Some(900)"]);
+    }
+
+    #[test]
+    fn identified_people_are_one_and_erased_ones_none() {
+        let decisions = [
+            decision("r1", None, Some("guest"), NOW - 2 * HOUR),
+            decision("r2", Some("other"), None, NOW - 2 * HOUR),
+        ];
+        let events = [
+            format!(r#"{{"type":"identify","anonymous":"guest","user":"u","time":{}}}"#, NOW - HOUR),
+            act(r#""user":"u""#, "a", NOW - 1, ""),
+            act(r#""anonymous":"guest""#, "b", NOW - 2, ""),
+            act(r#""user":"other""#, "b", NOW - 3, ""),
+        ];
+        let whole = ["r1: None click@-1 | None click@-2", "r2: None | None click@-3"];
+        assert_eq!(joined(&decisions, &events, None), whole);
+        assert_eq!(joined(&decisions, &events, Some("u")), whole[1..]);
+        assert_eq!(joined(&decisions, &events, Some("other")), whole[..1]);
+    }
+}

@@ -218,7 +218,7 @@ impl Pipeline {
         group.records.push(Record { sequence, received_ms, partition, event });
     }
 
-    fn decide(&mut self, decisions: &[Box<Decision>]) {
+    fn decide(&mut self, decisions: &[Decision]) {
         self.stats.decisions_waiting.fetch_sub(decisions.len() as u64, Ordering::Relaxed);
         for decision in decisions {
             match format::encode_decision(decision) {
@@ -237,7 +237,7 @@ impl Pipeline {
 }
 
 /// Everything that has arrived, up to the bounds of a group.
-fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Box<Decision>>, bool) {
+fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Decision>, bool) {
     let (mut batches, mut decisions, mut close) = (Vec::new(), Vec::new(), false);
     let (mut next, mut bytes) = (Some(first), 0);
     while let Some(job) = next {
@@ -246,7 +246,7 @@ fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Box<Decision>>, 
                 bytes += batch._room.num_permits() * super::ROOM_UNIT;
                 batches.push(batch);
             }
-            Job::Decision(decision) => decisions.push(decision),
+            Job::Decision(decision) => decisions.push(*decision),
             Job::Close => close = true,
         }
         let full = bytes >= MOST_GROUP_BYTES || batches.len() + decisions.len() >= MOST_GROUP || close;
