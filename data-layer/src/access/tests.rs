@@ -1,1 +1,213 @@
-//! Laws of this room.
+//! One snapshot, one generation everywhere; a bad generation changes nothing; merging does what its policy says.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::merge::merge;
+use super::*;
+use crate::config::Config;
+use crate::keylist::Writer;
+use crate::live::{Items, Live};
+use crate::publish::{Folder, Gate};
+
+/// Builds and publishes a generation: each key's list says which generation it is, by item and by score.
+fn publish(config: &Config, name: &str, second: i64, keys: usize) -> String {
+    let folder = Folder::of(config, name).unwrap();
+    let mut writer = Writer::new(folder.spec(second * 1000)).unwrap();
+    let item = format!("of-{second}");
+    for key in 0..keys {
+        writer.push(format!("k{key}").as_str(), &[(item.as_str(), second as f32), ("shared", 0.0)]).unwrap();
+    }
+    folder.build(writer).unwrap();
+    folder.publish(None, Gate::Sound).unwrap()
+}
+
+fn start(folder: &Path) -> (Config, Arc<Live>) {
+    let config = Config::in_folder(folder).unwrap();
+    let live = Arc::new(Live::of(&config));
+    (config, live)
+}
+
+fn names(live: &Live, list: &[Scored]) -> Vec<String> {
+    list.iter().map(|scored| live.items().id(scored.item).to_string()).collect()
+}
+
+#[test]
+fn tables_are_found_reloaded_and_read_by_ordinal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
+    assert!(tables.reload("hot").unwrap_err().to_string().contains("build and publish"));
+    let first = publish(&config, "hot", 1, 3);
+    assert_eq!(tables.poll(), [Swap { table: "hot".into(), from: None, to: first.clone() }]);
+    assert!(tables.poll().is_empty(), "nothing new");
+    let snapshot = tables.snapshot();
+    let mut list = Vec::new();
+    assert!(snapshot.table("hot").unwrap().list("k1", 10, &mut list).unwrap());
+    assert_eq!(names(&live, &list), ["of-1", "shared"]);
+    assert!(!snapshot.table("hot").unwrap().list("nobody", 10, &mut list).unwrap());
+    assert_eq!(list.len(), 2);
+    let second = publish(&config, "hot", 2, 3);
+    assert_eq!(tables.reload("hot").unwrap(), second);
+    assert_eq!(snapshot.generations()["hot"], first, "a snapshot never changes");
+    Folder::of(&config, "hot").unwrap().rollback().unwrap();
+    assert_eq!(tables.poll()[0].to, first);
+}
+
+#[test]
+fn a_generation_copied_in_by_hand_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    let tables = Tables::open(&config, live).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let (there, _) = start(other.path());
+    let generation = publish(&there, "hot", 1, 3);
+    let (from, to) = (Folder::of(&there, "hot").unwrap(), Folder::of(&config, "hot").unwrap());
+    std::fs::create_dir_all(to.path()).unwrap();
+    let whole = std::fs::read(from.file(&generation)).unwrap();
+    std::fs::write(to.file(&generation), &whole[..whole.len() / 2]).unwrap();
+    assert!(tables.poll().is_empty(), "half a copy");
+    assert_eq!(tables.errors().len(), 1);
+    std::fs::write(to.file(&generation), &whole).unwrap();
+    assert_eq!(tables.poll()[0].to, generation);
+    assert!(tables.errors().is_empty());
+}
+
+#[test]
+fn a_corrupt_generation_leaves_the_old_one_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    let first = publish(&config, "hot", 1, 3);
+    let tables = Tables::open(&config, live).unwrap();
+    let second = publish(&config, "hot", 2, 3);
+    let file = Folder::of(&config, "hot").unwrap().file(&second);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[4100] ^= 4;
+    std::fs::write(&file, &bytes).unwrap();
+    for _ in 0..3 {
+        assert!(tables.poll().is_empty());
+    }
+    let errors = tables.errors();
+    assert_eq!((errors.len(), errors[0].serving.as_ref()), (1, Some(&first)));
+    assert!(errors[0].detail.contains("corrupt") && errors[0].generation == second, "{errors:?}");
+    assert!(tables.reload("hot").is_err());
+    assert_eq!(tables.snapshot().generations()["hot"], first);
+    Folder::of(&config, "hot").unwrap().rollback().unwrap();
+    tables.poll();
+    assert!(tables.errors().is_empty());
+}
+
+#[test]
+fn a_hundred_swaps_under_readers_are_never_torn_or_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    for name in ["one", "two"] {
+        publish(&config, name, 1, 40);
+    }
+    let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
+    let (done, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (tables, live, done, reads) = (&tables, &live, &done, &reads);
+            scope.spawn(move || {
+                let keys: Vec<String> = (0..40).map(|key| format!("k{key}")).collect();
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                let mut last = 0.0f32;
+                while !done.load(Ordering::Relaxed) {
+                    let snapshot = tables.snapshot();
+                    let mut seen = Vec::new();
+                    for name in ["one", "two"] {
+                        let table = snapshot.table(name).unwrap();
+                        table.lists(&keys, 10, &mut |_, list| {
+                            let list = list.unwrap().unwrap();
+                            assert_eq!(
+                                names(live, list),
+                                [format!("of-{}", list[0].score), "shared".to_owned()]
+                            );
+                            seen.push(list[0].score);
+                        });
+                    }
+                    assert_eq!(seen.len(), 80, "thread {thread}");
+                    assert!(
+                        seen.iter().all(|score| *score == seen[0]),
+                        "both tables of one moment: {seen:?}"
+                    );
+                    assert!(seen[0] >= last, "never back");
+                    last = seen[0];
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for second in 2..=101 {
+            // Both tables are published, then noticed together: one swap.
+            for name in ["one", "two"] {
+                publish(&config, name, second, 40);
+            }
+            assert_eq!(tables.poll().len(), 2);
+            for name in ["one", "two"] {
+                Folder::of(&config, name).unwrap().keep(2).unwrap();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(reads.load(Ordering::Relaxed) > 0);
+    assert_eq!(Folder::of(&config, "one").unwrap().list().unwrap().len(), 2);
+}
+
+fn scored(list: &[(u32, f32)]) -> Vec<Scored> {
+    list.iter().map(|(item, score)| Scored { item: *item, score: *score }).collect()
+}
+
+struct Fixed(&'static [(u32, f32)]);
+
+impl LiveLists for Fixed {
+    fn list(&self, name: &str, key: &str, at_most: usize, out: &mut Vec<Scored>) -> bool {
+        let known = name == "trending" && key.is_empty();
+        if known {
+            out.extend(scored(self.0).into_iter().take(at_most));
+        }
+        known
+    }
+}
+
+#[test]
+fn policies_merge_as_they_say() {
+    let fixed = scored(&[(1, 0.9), (2, 0.5), (3, 0.5)]);
+    let live = scored(&[(2, 0.6), (4, 0.5), (1, 0.1)]);
+    let merged = |how| {
+        let mut list = fixed.clone();
+        merge(how, &mut list, &live);
+        list
+    };
+    assert_eq!(merged(Merge::Union), scored(&[(1, 0.9), (2, 0.6), (3, 0.5), (4, 0.5)]));
+    assert_eq!(merged(Merge::Sum), scored(&[(2, 1.1), (1, 1.0), (3, 0.5), (4, 0.5)]));
+}
+
+#[test]
+fn one_path_reads_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    let table = Folder::of(&config, "hot").unwrap();
+    let mut writer = Writer::new(table.spec(0)).unwrap();
+    writer.push("all", &[("a", 1.0), ("b", 0.5)]).unwrap();
+    table.build(writer).unwrap();
+    let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
+    let snapshot = tables.snapshot();
+    let lists = Fixed(&[(7, 2.0), (8, 0.8)]);
+    let access = Access { snapshot: &snapshot, live: &lists };
+    let read = |toml: &str, key: &str, at_most: usize| {
+        let spec: ListSpec = toml::from_str(toml).unwrap();
+        let mut out = Vec::new();
+        access.list(&spec, key, at_most, &mut out).map(|known| (known, out))
+    };
+    assert_eq!(read("table = 'hot'", "all", 1).unwrap(), (true, scored(&[(0, 1.0)])));
+    let both = "table = 'hot'\nlive = 'trending'\nlive_weight = 0.5\n";
+    let merged = scored(&[(0, 1.0), (7, 1.0), (1, 0.5), (8, 0.4)]);
+    assert_eq!(read(both, "all", 9).unwrap(), (true, merged));
+    let replaced = read(&format!("{both}merge = 'replace'"), "all", 9).unwrap();
+    assert_eq!(replaced, (true, scored(&[(7, 1.0), (8, 0.4)])));
+    assert_eq!(read(both, "other", 9).unwrap(), (false, Vec::new()));
+    assert!(read("table = 'none'", "all", 9).is_err());
+    assert!(read("table = 'none'\nlive = 'trending'", "all", 9).unwrap().0);
+    assert!(toml::from_str::<ListSpec>("table = 'hot'\nlife = 'x'").is_err());
+}

@@ -7,6 +7,7 @@
 //! [`Verify::Header`] the damaged bucket or record is reported when it is read.
 
 mod build;
+mod encode;
 mod format;
 mod list;
 mod map;

@@ -1,1 +1,330 @@
-//! Laws of this room.
+//! Laws: reader(writer(x)) == x; the same input, the same bytes; damage is noticed; old files stay readable.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Error;
+use crate::types::time::parse_rfc3339;
+
+type Lists = BTreeMap<String, Vec<(String, f32)>>;
+
+fn spec(keys: KeyKind, scores: ScoreCodec) -> TableSpec {
+    let watermark = parse_rfc3339("2026-11-20T03:15:00Z").unwrap();
+    TableSpec { keys, scores, schema_hash: 7, ..TableSpec::new("item_cf", watermark) }
+}
+
+fn bytes<'a>(
+    spec: TableSpec,
+    lists: impl IntoIterator<Item = (&'a String, &'a Vec<(String, f32)>)>,
+) -> Vec<u8> {
+    let mut writer = Writer::new(spec).unwrap();
+    for (key, list) in lists {
+        let list: Vec<(&str, f32)> = list.iter().map(|(item, score)| (item.as_str(), *score)).collect();
+        writer.push(key.as_str(), &list).unwrap();
+    }
+    writer.into_bytes().unwrap().1
+}
+
+fn open(bytes: &[u8], path: &Path, verify: Verify) -> crate::Result<Table> {
+    // Another name each time would be needed to rewrite a mapped file; tests drop the table first.
+    std::fs::write(path, bytes).unwrap();
+    Table::open(path, verify)
+}
+
+fn contents(table: &Table, key: &str) -> crate::Result<Option<Vec<(String, f32)>>> {
+    let list = table.get(key)?;
+    Ok(list.map(|l| l.iter().map(|(item, score)| (table.dictionary(item).to_owned(), score)).collect()))
+}
+
+/// Some lists that look like real ones: falling scores, shared items, an empty list, keys of many lengths.
+fn sample(keys: usize) -> Lists {
+    let list = |k: usize| {
+        let places = (k * 7) % 23;
+        (0..places)
+            .map(|i| (format!("item-{}", (k * 31 + i * 17) % 400), 3.0 / (1 + i + k % 5) as f32))
+            .collect()
+    };
+    let name = |k: usize| match k % 3 {
+        0 => format!("用户{k}"),
+        1 => format!("{k}{}", "x".repeat(k % 60)),
+        _ => format!("u{k}"),
+    };
+    (0..keys).map(|k| (name(k), list(k))).collect()
+}
+
+#[test]
+fn what_goes_in_comes_out_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = sample(500);
+    let built = {
+        let mut writer = Writer::new(spec(KeyKind::String, ScoreCodec::Exact)).unwrap();
+        for (key, list) in &lists {
+            let list: Vec<(&str, f32)> = list.iter().map(|(item, score)| (item.as_str(), *score)).collect();
+            writer.push(key.as_str(), &list).unwrap();
+        }
+        writer.finish(folder.path()).unwrap()
+    };
+    assert!(built.generation.starts_with("20261120T031500Z-"), "{}", built.generation);
+    let table = Table::open(&built.path, Verify::Full).unwrap();
+    assert_eq!(table.header().generation(), built.generation);
+    assert_eq!(table.statistics(), &built.statistics);
+    assert_eq!(table.statistics().lists, 500);
+    for (key, list) in &lists {
+        assert_eq!(contents(&table, key).unwrap().as_ref(), Some(list), "{key}");
+    }
+    for absent in ["", "nobody", "用户", &"x".repeat(300), "a\u{0}b"] {
+        assert!(table.get(absent).unwrap().is_none(), "{absent:?}");
+    }
+    let all: Vec<&str> = lists.keys().map(String::as_str).chain(["nobody", ""]).collect();
+    let mut seen = 0;
+    table.multi_get(&all, &mut |at, found| {
+        assert_eq!(at, seen, "in order");
+        let one = table.get(all[at]).unwrap().map(|l| l.iter().collect::<Vec<_>>());
+        assert_eq!(found.unwrap().map(|l| l.iter().collect::<Vec<_>>()), one);
+        seen += 1;
+    });
+    assert_eq!(seen, all.len());
+    assert_eq!(table.iter().count(), 500);
+}
+
+#[test]
+fn an_empty_table_and_an_empty_list_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.keylist");
+    let table = open(&bytes(spec(KeyKind::String, ScoreCodec::Affine), &Lists::new()), &path, Verify::Full);
+    assert!(table.unwrap().get("a").unwrap().is_none());
+    let one = Lists::from([("a".to_owned(), Vec::new())]);
+    let table = open(&bytes(spec(KeyKind::String, ScoreCodec::Affine), &one), &path, Verify::Full).unwrap();
+    assert!(table.get("a").unwrap().unwrap().is_empty());
+    assert_eq!(table.statistics().empty_lists, 1);
+}
+
+#[test]
+fn nonsense_is_not_taken() {
+    let mut writer = Writer::new(spec(KeyKind::String, ScoreCodec::Affine)).unwrap();
+    for (key, list) in [
+        ("", vec![("a", 1.0)]),
+        ("a\nb", vec![("a", 1.0)]),
+        ("k", vec![("", 1.0)]),
+        ("k", vec![("a", f32::NAN)]),
+        ("k", vec![("a", f32::INFINITY)]),
+        ("k", vec![("a", 1.0), ("b", 1.0), ("a", 0.5)]),
+    ] {
+        assert!(writer.push(key, &list).is_err(), "{key:?} {list:?}");
+    }
+    assert!(writer.push(7u64, &[]).is_err(), "a number among texts");
+    assert!(writer.is_empty());
+    writer.push("k", &[("a", 1.0), ("b", 0.5)]).unwrap();
+    writer.push("k", &[("c", 1.0)]).unwrap();
+    assert!(writer.into_bytes().unwrap_err().to_string().contains("key k: stands twice"));
+    let mut far = Writer::new(spec(KeyKind::String, ScoreCodec::Affine)).unwrap();
+    far.push("k", &[("a", f32::MAX), ("b", f32::MIN)]).unwrap();
+    // Either it is stored within its error, or refused; never stored as something infinite.
+    if let Err(error) = far.into_bytes() {
+        assert!(error.to_string().contains("exact"), "{error}");
+    }
+}
+
+#[test]
+fn the_order_of_input_does_not_show() {
+    let lists = sample(300);
+    let spec = spec(KeyKind::String, ScoreCodec::Affine);
+    let forward = bytes(spec.clone(), &lists);
+    assert_eq!(forward, bytes(spec.clone(), lists.iter().rev()));
+    let mut with_refused = Writer::new(spec).unwrap();
+    assert!(with_refused.push("zz", &[("stray", 1.0), ("stray", 2.0)]).is_err());
+    for (key, list) in &lists {
+        let list: Vec<(&str, f32)> = list.iter().map(|(item, score)| (item.as_str(), *score)).collect();
+        with_refused.push(key.as_str(), &list).unwrap();
+    }
+    assert_eq!(forward, with_refused.into_bytes().unwrap().1, "what was refused leaves no trace");
+}
+
+/// Small random numbers without a crate: xorshift, seeded.
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state as usize
+}
+
+/// With a damaged file: refused at open, or every answer is right or an error. Returns whether the damage was noticed.
+fn check_damaged(damaged: &[u8], path: &Path, verify: Verify, lists: &Lists) -> bool {
+    let table = match open(damaged, path, verify) {
+        Err(Error::Corrupt { .. } | Error::Newer { .. }) => return true,
+        Err(other) => panic!("not the error of a damaged file: {other}"),
+        Ok(table) => table,
+    };
+    let mut noticed = false;
+    for (key, list) in lists {
+        match contents(&table, key) {
+            Ok(found) => assert_eq!(found.as_ref(), Some(list), "a wrong list for {key}"),
+            Err(Error::Corrupt { .. }) => noticed = true,
+            Err(other) => panic!("not the error of a damaged record: {other}"),
+        }
+    }
+    assert!(
+        contents(&table, "nobody").is_ok_and(|found| found.is_none()) || noticed || verify == Verify::Header
+    );
+    noticed
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_gives_a_wrong_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.keylist");
+    let lists = sample(60);
+    let whole = bytes(spec(KeyKind::String, ScoreCodec::Exact), &lists);
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    for round in 0..2_000 {
+        let (at, bit) = (next(&mut state) % whole.len(), next(&mut state) % 8);
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << bit;
+        assert!(check_damaged(&damaged, &path, Verify::Full, &lists), "round {round}: byte {at} bit {bit}");
+        check_damaged(&damaged, &path, Verify::Header, &lists);
+    }
+    for round in 0..500 {
+        let cut = next(&mut state) % whole.len();
+        assert!(check_damaged(&whole[..cut], &path, Verify::Header, &lists), "round {round}: cut at {cut}");
+    }
+    let longer: Vec<u8> = whole.iter().copied().chain([0; 64]).collect();
+    assert!(check_damaged(&longer, &path, Verify::Header, &lists));
+    for zeros in [0, 1, 4096, whole.len()] {
+        assert!(check_damaged(&vec![0; zeros], &path, Verify::Full, &lists), "{zeros} zeros");
+    }
+}
+
+#[test]
+fn a_newer_version_is_refused_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newer = bytes(spec(KeyKind::String, ScoreCodec::Affine), &sample(3));
+    newer[8] = 2;
+    let error = open(&newer, &folder.path().join("x.keylist"), Verify::Full).unwrap_err();
+    assert!(matches!(error, Error::Newer { found: 2, known: 1, .. }), "{error}");
+}
+
+#[test]
+fn number_keys_are_exact_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(spec(KeyKind::U64, ScoreCodec::Exact)).unwrap();
+    for key in [0, 1, 42, u64::MAX] {
+        writer.push(key, &[("a", key as f32)]).unwrap();
+    }
+    writer.push("77", &[("b", 1.0)]).unwrap();
+    assert!(writer.push("077", &[]).is_err() && writer.push("x", &[]).is_err());
+    let table = Table::open(writer.finish(folder.path()).unwrap().path, Verify::Full).unwrap();
+    for key in ["0", "1", "42", "77", "18446744073709551615"] {
+        assert!(table.get(key).unwrap().is_some(), "{key}");
+    }
+    for key in ["2", "01", "+1", "-1", "18446744073709551616", "4 2", ""] {
+        assert!(table.get(key).unwrap().is_none(), "{key}");
+    }
+    let keys: Vec<String> = table.iter().map(|found| found.unwrap().0.to_string()).collect();
+    assert_eq!(keys, ["0", "1", "42", "77", "18446744073709551615"], "in numeric order");
+}
+
+/// The file that version 1 wrote. Other bytes mean another format: give it a new version and keep reading this one.
+#[test]
+fn the_golden_file_of_version_1_is_still_written_and_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-1.keylist");
+    let lists = sample(20);
+    let now = bytes(spec(KeyKind::String, ScoreCodec::Affine), &lists);
+    if std::env::var_os("WEIR_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), now, "the bytes of format version 1 changed");
+    let table = Table::open(&path, Verify::Full).unwrap();
+    assert_eq!(table.header().generation(), "20261120T031500Z-de3a7d9e");
+    assert_eq!((table.header().version, table.header().schema_hash), (1, 7));
+    let bound = table.statistics().score_error;
+    for (key, list) in &lists {
+        let found = contents(&table, key).unwrap().unwrap();
+        assert_eq!(found.len(), list.len());
+        for ((item, score), (expected_item, expected)) in found.iter().zip(list) {
+            assert_eq!(item, expected_item);
+            assert!((score - expected).abs() <= bound);
+        }
+    }
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let text =
+        proptest::string::string_regex("[a-z0-9\u{e9}\u{4e00}-\u{4e20}\u{1f600}-\u{1f610} /.:-]{1,64}");
+    text.unwrap().prop_filter("an id", |t| crate::types::id::check(t).is_ok())
+}
+
+fn lists() -> impl Strategy<Value = Lists> {
+    let scores = prop_oneof![-1e6f32..1e6, Just(0.0), Just(-0.0), Just(f32::MIN_POSITIVE), Just(3.4e38)];
+    let list = prop::collection::btree_map(key(), scores, 0..40)
+        .prop_map(|list| list.into_iter().collect::<Vec<_>>())
+        .prop_shuffle();
+    prop::collection::btree_map(key(), list, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn exact_tables_read_back_bit_for_bit(lists in lists()) {
+        let folder = tempfile::tempdir().unwrap();
+        let made = bytes(spec(KeyKind::String, ScoreCodec::Exact), &lists);
+        let table = open(&made, &folder.path().join("x.keylist"), Verify::Full).unwrap();
+        let read: Lists = table
+            .iter()
+            .map(|found| found.unwrap())
+            .map(|(key, list)| {
+                let list = list.iter().map(|(item, score)| (table.dictionary(item).to_owned(), score));
+                (key.to_string(), list.collect())
+            })
+            .collect();
+        let bits = |lists: &Lists| -> Vec<u32> {
+            lists.values().flatten().map(|(_, score)| score.to_bits()).collect()
+        };
+        prop_assert_eq!(bits(&read), bits(&lists));
+        prop_assert_eq!(&read, &lists);
+        for (key, list) in &lists {
+            let found = contents(&table, key).unwrap();
+            prop_assert_eq!(found.as_ref(), Some(list));
+        }
+    }
+
+    #[test]
+    fn affine_tables_keep_order_and_their_word_about_the_error(lists in lists()) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lists = lists;
+        lists.values_mut().for_each(|list| list.sort_by(|a, b| b.1.total_cmp(&a.1)));
+        let made = bytes(spec(KeyKind::String, ScoreCodec::Affine), &lists);
+        let table = open(&made, &folder.path().join("x.keylist"), Verify::Full).unwrap();
+        let bound = table.header().score_error;
+        for (key, list) in &lists {
+            let found = contents(&table, key).unwrap().unwrap();
+            prop_assert!(found.windows(2).all(|pair| pair[0].1 >= pair[1].1), "order is kept");
+            let range = list.first().map_or(0.0, |f| f64::from(f.1)) - list.last().map_or(0.0, |l| f64::from(l.1));
+            prop_assert_eq!(found.len(), list.len());
+            for ((item, score), (expected_item, expected)) in found.iter().zip(list) {
+                prop_assert_eq!(item, expected_item);
+                let error = (score - expected).abs();
+                prop_assert!(error <= bound);
+                // Half a level, and what f32 itself can't hold of the sum.
+                let slack = (f64::from(expected.abs()) + range) * 2.4e-7 + 1e-30;
+                prop_assert!(f64::from(error) <= range / 65535.0 * 0.5 + slack, "{error} of {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_any_length_are_found(lengths in prop::collection::btree_set(1usize..=256, 1..30)) {
+        let folder = tempfile::tempdir().unwrap();
+        let lists: Lists =
+            lengths.iter().map(|n| ("k".repeat(*n), vec![("i".repeat(*n), *n as f32)])).collect();
+        let made = bytes(spec(KeyKind::String, ScoreCodec::Affine), &lists);
+        let table = open(&made, &folder.path().join("x.keylist"), Verify::Full).unwrap();
+        for (key, list) in &lists {
+            let found = contents(&table, key).unwrap();
+            prop_assert_eq!(found.as_ref(), Some(list));
+        }
+    }
+}

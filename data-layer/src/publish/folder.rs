@@ -134,7 +134,8 @@ impl Folder {
     /// # Errors
     /// What the system said; a folder that does not exist has none.
     pub fn list(&self) -> Result<Vec<Generation>> {
-        let current = Pointer::read(&self.path)?.map(|pointer| pointer.current);
+        // A pointer that names nothing is reported by `current`; generations can be listed, and published, all the same.
+        let current = self.current().ok().flatten();
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -220,7 +221,7 @@ impl Folder {
             return Err(Error::invalid(place(), "has no entries; an empty table is never published"));
         }
         let _lock = Lock::take(&self.path)?;
-        let before = self.current()?.filter(|before| *before != generation);
+        let before = self.current().ok().flatten().filter(|before| *before != generation);
         if let (Gate::Similar { least_share }, Some(before)) = (gate, before) {
             let before = self.open(Some(&before), Verify::Header)?;
             let old = before.statistics();

@@ -37,12 +37,18 @@ pub(super) fn csv_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = R
     let at = |name: &String| columns.iter().position(|c| c == name).unwrap_or(usize::MAX);
     let places: Vec<usize> = source.columns.iter().map(at).collect();
     let reader = csv_reader(&source.path, source.format)?;
-    let path = source.path.clone();
-    Ok(Box::new(reader.into_records().map(move |record| {
-        let record = record.map_err(|e| explain(&e, &path))?;
+    let source = Arc::clone(source);
+    Ok(Box::new(reader.into_byte_records().map(move |record| {
+        let record = record.map_err(|e| explain(&e, &source.path))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let cell = |place: &usize| record.get(*place).filter(|text| !text.is_empty());
-        Ok((line, places.iter().map(|place| cell(place).map(|text| Value::String(text.into()))).collect()))
+        let cells = source.columns.iter().zip(&places).map(|(name, place)| {
+            let Some(bytes) = record.get(*place).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+            let text = std::str::from_utf8(bytes).map_err(|_| {
+                Error::invalid(format!("{}, column {name:?}", source.place(line)), "is not UTF-8")
+            })?;
+            Ok(Some(Value::String(text.into())))
+        });
+        Ok((line, cells.collect::<Result<Vec<_>>>()?))
     })))
 }
 
