@@ -1,2 +1,7 @@
-//! Program entry.
-fn main() {}
+//! The program `weir`. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    app_layer::command::run()
+}

@@ -1,0 +1,235 @@
+//! Items and users over HTTP: all that is known of one, and its removal with everything derived from it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use data_layer::Actions;
+use data_layer::config::Right;
+use data_layer::live::{Counters, Items};
+use data_layer::types::event::{Erase, ItemEvent};
+use data_layer::types::time::{DAY, HOUR};
+use data_layer::types::{Event, Id, Millis, Person, Value, time};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::keys;
+use super::problem::Problem;
+use crate::Engine;
+use crate::error::{Refusal, Result};
+
+/// All that is known of an item.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ItemAnswer {
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, Said>,
+    /// What people did with it, by action.
+    pub counters: BTreeMap<String, Counted>,
+}
+
+/// All that is known of a user: the person's export.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UserAnswer {
+    /// Their id.
+    pub id: String,
+    /// Their attributes.
+    pub attributes: BTreeMap<String, Said>,
+    /// What they did, by action.
+    pub counters: BTreeMap<String, Counted>,
+    /// What they did lately, newest first.
+    pub recent: Vec<Recent>,
+}
+
+/// One attribute.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Said {
+    /// Its value.
+    #[schema(value_type = serde_json::Value)]
+    pub value: Value,
+    /// When it was said, in milliseconds since the Unix epoch.
+    pub time: Millis,
+}
+
+/// How often something was done.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Counted {
+    /// Ever; exact.
+    pub total: u64,
+    /// Sum of the values, ever.
+    pub sum: f64,
+    /// In the last hour.
+    #[serde(rename = "1h")]
+    pub hour: u64,
+    /// In the last day.
+    #[serde(rename = "1d")]
+    pub day: u64,
+    /// In the last seven days.
+    #[serde(rename = "7d")]
+    pub week: u64,
+}
+
+/// One thing that a person did.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Recent {
+    /// With which item.
+    pub item: String,
+    /// What.
+    pub action: String,
+    /// Its value.
+    pub value: f32,
+    /// When.
+    pub time: Millis,
+}
+
+/// Something was removed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Deleted {
+    /// Its id.
+    pub id: String,
+    /// The removal counts from this position on.
+    pub position: String,
+}
+
+/// All that is known of an item.
+#[utoipa::path(
+    get, path = "/v1/items/{id}", tag = "data", params(("id" = String, Path, description = "id of the item")),
+    responses(
+        (status = 200, body = ItemAnswer),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right read"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown or deleted item"),
+    )
+)]
+pub async fn item(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Read)?;
+    let items = engine.live().items();
+    let item = items.ordinal(&id).filter(|item| !items.deleted(*item)).ok_or_else(|| unknown("item", &id))?;
+    let attributes = items.attributes(item).into_iter();
+    Ok(HttpResponse::Ok().json(ItemAnswer {
+        id: id.to_string(),
+        kind: items.kind(item).to_owned(),
+        attributes: attributes.map(|(name, value, time)| (name.to_owned(), Said { value, time })).collect(),
+        counters: counted(items.counters(item), engine.actions(), time::now()),
+    }))
+}
+
+/// Deletes an item: it is never recommended again, unless a newer event says `"deleted": false`.
+#[utoipa::path(
+    delete, path = "/v1/items/{id}", tag = "data", params(("id" = String, Path, description = "id of the item")),
+    responses(
+        (status = 200, body = Deleted),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown or deleted item"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "nothing is taken just now"),
+    )
+)]
+pub async fn delete_item(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Write)?;
+    let known = {
+        let items = engine.live().items();
+        items.ordinal(&id).filter(|item| !items.deleted(*item)).map(|item| items.id(item).clone())
+    };
+    let known = known.ok_or_else(|| unknown("item", &id))?;
+    let event = ItemEvent {
+        id: known.clone(),
+        kind: None,
+        time: time::now(),
+        source: None,
+        attributes: BTreeMap::new(),
+        deleted: Some(true),
+    };
+    remove(&engine, &known, Event::Item(event)).await
+}
+
+/// All that is known of a user: the person's export.
+#[utoipa::path(
+    get, path = "/v1/users/{id}", tag = "data", params(("id" = String, Path, description = "id of the user")),
+    responses(
+        (status = 200, body = UserAnswer),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right read"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown user"),
+    )
+)]
+pub async fn user(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Read)?;
+    let who = [Person::user(Id::new(&id).map_err(|_| unknown("user", &id))?)];
+    let state =
+        engine.live().people().read(&who).await?.pop().flatten().ok_or_else(|| unknown("user", &id))?;
+    let items = engine.live().items();
+    let said = state.attributes.iter().filter_map(|(name, field)| {
+        Some((name.clone(), Said { value: field.value.clone()?, time: field.stamp.time }))
+    });
+    let recent = state.actions.iter().map(|a| Recent {
+        item: items.id(a.item).to_string(),
+        action: engine.actions().name(a.action).to_owned(),
+        value: a.value,
+        time: a.time,
+    });
+    Ok(HttpResponse::Ok().json(UserAnswer {
+        id: id.to_string(),
+        attributes: said.collect(),
+        counters: counted(&state.counters, engine.actions(), time::now()),
+        recent: recent.collect(),
+    }))
+}
+
+/// Erases a user: at once for every reader. Totals of items stay.
+#[utoipa::path(
+    delete, path = "/v1/users/{id}", tag = "data", params(("id" = String, Path, description = "id of the user")),
+    responses(
+        (status = 200, body = Deleted),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown user"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "nothing is taken just now"),
+    )
+)]
+pub async fn delete_user(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Write)?;
+    let known = Id::new(&id).map_err(|_| unknown("user", &id))?;
+    let who = [Person::user(known.clone())];
+    if engine.live().people().read(&who).await?.pop().flatten().is_none() {
+        return Err(unknown("user", &id).into());
+    }
+    let [person] = who;
+    remove(&engine, &known, Event::Erase(Erase { person, time: time::now() })).await
+}
+
+/// Longest wait until a removal counts for every reader of this server.
+const COUNTS_WITHIN: Duration = Duration::from_secs(5);
+
+async fn remove(engine: &Engine, id: &Id, event: Event) -> Result<HttpResponse> {
+    let Some(ingest) = engine.ingest() else {
+        return Err(Refusal::new(503, "this server only reads").into());
+    };
+    let receipt = ingest.submit_events(vec![event], time::now()).await?;
+    if let Some(rejected) = receipt.rejected.first() {
+        return Err(Refusal::new(503, rejected.detail.clone()).into());
+    }
+    engine.live().wait_for(receipt.position, COUNTS_WITHIN).await;
+    Ok(HttpResponse::Ok().json(Deleted { id: id.to_string(), position: receipt.position.to_string() }))
+}
+
+fn counted(counters: &Counters, actions: &Actions, now_ms: Millis) -> BTreeMap<String, Counted> {
+    let one = |action| {
+        let window = |span| counters.window(action, span, now_ms).0;
+        let (total, sum) = (counters.total(action), counters.sum(action));
+        (
+            actions.name(action).to_owned(),
+            Counted { total, sum, hour: window(HOUR), day: window(DAY), week: window(7 * DAY) },
+        )
+    };
+    counters.actions().map(one).collect()
+}
+
+fn unknown(what: &str, id: &str) -> Refusal {
+    let short: String = id.chars().take(64).collect();
+    Refusal::new(404, format!("unknown {what} {short:?}"))
+}

@@ -1,0 +1,97 @@
+//! Operations: alive, ready, and counts.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::ContentType;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use data_layer::config::Right;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::keys;
+use super::problem::Problem;
+use crate::Engine;
+use crate::error::{FieldError, Refusal, Result};
+
+/// The server runs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`.
+    pub status: &'static str,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// Everything that scenes need is there.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Ready {
+    /// Always true.
+    pub ready: bool,
+    /// Table to generation.
+    pub tables: BTreeMap<String, String>,
+    /// Model to version.
+    pub models: BTreeMap<String, u32>,
+    /// Position of the log that counts.
+    pub position: String,
+}
+
+/// Alive.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Health)))]
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// Ready to serve every scene as it is written.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses(
+        (status = 200, body = Ready),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "something is missing; it is named"),
+    )
+)]
+pub async fn readyz(engine: Data<Engine>) -> HttpResponse {
+    let missing = missing(&engine);
+    if !missing.is_empty() {
+        let detail = "not ready; scenes run without what is missing".to_owned();
+        return Problem::from(&Refusal { status: 503, detail, errors: missing }).answer();
+    }
+    HttpResponse::Ok().json(Ready {
+        ready: true,
+        tables: engine.tables().snapshot().generations(),
+        models: engine.models().snapshot().versions(),
+        position: engine.live().applied().to_string(),
+    })
+}
+
+/// Tables and models that a scene names and that can't be served, and why.
+fn missing(engine: &Engine) -> Vec<FieldError> {
+    let snapshot = engine.tables().snapshot();
+    let errors = engine.tables().errors();
+    let mut missing = BTreeMap::new();
+    for work in engine.scenes().works() {
+        for table in work.tables.iter().filter(|name| snapshot.table(name).is_none()) {
+            let why =
+                errors.iter().find(|e| e.table == *table).map_or("no generation is published", |e| &e.detail);
+            missing.insert(format!("/tables/{table}"), why.to_owned());
+        }
+        if let Some(model) = &work.rank_missing {
+            missing.insert(format!("/models/{model}"), "no version is published".to_owned());
+        }
+    }
+    missing.into_iter().map(|(pointer, detail)| FieldError { pointer, detail }).collect()
+}
+
+/// Counts and latencies for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right read"),
+    )
+)]
+pub async fn metrics(engine: Data<Engine>, http: HttpRequest) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Read)?;
+    Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(engine.metrics().render(&engine)))
+}

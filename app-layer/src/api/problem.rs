@@ -1,0 +1,118 @@
+//! Errors as problem documents (RFC 9457): every answer that is not a success has this form.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{Error, FieldError, Refusal};
+
+/// A problem document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Kind of problem, as a relative reference: `/problems/` and the status.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was expected and found in this request.
+    pub detail: String,
+    /// Field by field, where that helps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
+}
+
+impl From<&Refusal> for Problem {
+    fn from(refusal: &Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            kind: format!("/problems/{}", status.as_u16()),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: refusal.detail.clone(),
+            errors: refusal.errors.clone(),
+        }
+    }
+}
+
+impl Problem {
+    /// The answer that carries this document.
+    #[must_use]
+    pub fn answer(&self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut answer = HttpResponse::build(status);
+        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        answer.body(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+impl Error {
+    /// The refusal a client sees. What is the server's own fault is said in one sentence and logged.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal.clone(),
+            Self::Data(data_layer::Error::NotFound { .. }) => Refusal::new(404, self.to_string()),
+            Self::Data(data_layer::Error::Invalid { .. }) => Refusal::new(422, self.to_string()),
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Refusal::new(500, "the server failed; its log says why")
+            }
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.refusal().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        Problem::from(&self.refusal()).answer()
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        Problem::from(self).answer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_have_the_standard_members() {
+        let problem = Problem::from(&Refusal::field("/size", "expected 1"));
+        let json = serde_json::to_value(&problem).unwrap();
+        assert_eq!(json["type"], "/problems/422");
+        assert_eq!(json["title"], "Unprocessable Entity");
+        assert_eq!(json["errors"][0]["pointer"], "/size");
+        let answer = Problem::from(&Refusal::new(503, "busy")).answer();
+        assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "1");
+        assert_eq!(answer.headers().get(CONTENT_TYPE).unwrap(), "application/problem+json");
+    }
+
+    #[test]
+    fn faults_of_the_server_are_not_told_to_clients() {
+        let error = Error::Io { place: "/secret/path".into(), detail: "gone".into() };
+        let refusal = error.refusal();
+        assert_eq!(refusal.status, 500);
+        assert!(!refusal.detail.contains("secret"));
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line of `weir`. One file per command; what they do is the engine's.
+
+pub mod check;
+pub mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use data_layer::Config;
+
+use crate::error::{Error, Result};
+
+/// Weir: a layered recommendation platform. Events in, recommendations out.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, after_help = EXAMPLES)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  weir check --config weir.toml
+  weir serve --config weir.toml
+  weir recommend --config weir.toml --scene home --user u1 --size 10 --explain
+  weir table list tables/popular
+  weir events load events.ndjson --config weir.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves recommendations and takes events, until Ctrl-C.
+    Serve(serve::Args),
+    /// Checks everything that can be wrong, at once, before serving; prints what each scene reads.
+    Check(check::Args),
+    /// Writes completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "weir.toml", env = "WEIR_CONFIG")]
+    pub config: PathBuf,
+}
+
+impl ConfigFile {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong, with the line.
+    pub fn load(&self) -> Result<Config> {
+        Ok(Config::load(&self.config)?)
+    }
+}
+
+/// Runs the program: exit code 0 done, 1 failed, 2 wrong usage.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream they belong to.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let outcome = match line.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Line::command(), "weir", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Messages of the program go to standard error; `RUST_LOG` chooses which, `info` and worse by default.
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second logger in one process (tests) keeps the first.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,101 @@
+//! `weir serve`: the HTTP server. Ends on SIGINT or SIGTERM: no new connections, what runs is answered, the log is closed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use data_layer::Config;
+
+use super::ConfigFile;
+use crate::error::{Error, Result};
+use crate::{Engine, api};
+
+/// Serves recommendations and takes events, until Ctrl-C.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// How often moved tables and models are looked for.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Serves.
+///
+/// # Errors
+/// What can't be opened, and every fault of every scene at once.
+pub fn run(args: &Args) -> Result<()> {
+    let config = args.config.load()?;
+    super::log_to_stderr();
+    allowed(&config)?;
+    let engine = Arc::new(Engine::open(config)?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let poller = poll(Arc::clone(&engine), Arc::clone(&stop))?;
+    let served = actix_web::rt::System::new().block_on(async {
+        let (server, addresses) = bind(Arc::clone(&engine))?;
+        for address in addresses {
+            println!("weir serves on http://{address}");
+        }
+        server.await.map_err(Error::io("server"))
+    });
+    stop.store(true, Ordering::Release);
+    poller.thread().unpark();
+    if poller.join().is_err() {
+        tracing::error!("the poller failed");
+    }
+    match Arc::into_inner(engine) {
+        Some(engine) => engine.close()?,
+        None => tracing::warn!("the engine is still in use; the log closes with the process"),
+    }
+    served
+}
+
+/// Without keys only this machine may ask.
+fn allowed(config: &Config) -> Result<()> {
+    let listen = config.server.listen;
+    if config.server.keys.is_empty() && !listen.ip().is_loopback() {
+        return Err(Error::Data(data_layer::Error::invalid(
+            "server.listen",
+            format!(
+                "{listen} is open to others and there are no keys; add [[server.keys]], or listen on 127.0.0.1"
+            ),
+        )));
+    }
+    Ok(())
+}
+
+/// The server, bound; and where.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn bind(engine: Arc<Engine>) -> Result<(Server, Vec<std::net::SocketAddr>)> {
+    let (listen, workers) = (engine.config().server.listen, engine.config().server.workers);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if workers == 0 { cores } else { workers };
+    let data = Data::from(engine);
+    let server = HttpServer::new(move || {
+        App::new().app_data(data.clone()).wrap(from_fn(api::around)).configure(api::routes)
+    })
+    .workers(workers)
+    .shutdown_timeout(10)
+    .bind(listen)
+    .map_err(Error::io(format!("server.listen {listen}")))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}
+
+/// Looks for what moved, each second, away from every request's thread.
+fn poll(engine: Arc<Engine>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>> {
+    let work = move || {
+        while !stop.load(Ordering::Acquire) {
+            std::thread::park_timeout(POLL);
+            engine.refresh();
+            engine.metrics().fold();
+        }
+    };
+    std::thread::Builder::new().name("weir-poll".to_owned()).spawn(work).map_err(Error::io("thread"))
+}

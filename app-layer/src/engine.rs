@@ -1,0 +1,254 @@
+//! The engine of one namespace: stores, tables, models, scenes and the log, opened from a configuration and kept up to date.
+//! What happens to a request is `flow.rs`'s.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use compute_layer::{Deadline, Model, Monotonic};
+use data_layer::access::{Access, Snapshot, Tables};
+use data_layer::config::check_name;
+use data_layer::ingest::Ingest;
+use data_layer::live::{ItemsGuard, Live};
+use data_layer::registry::{ModelFile, Models};
+use data_layer::types::Decision;
+use data_layer::{Actions, Config};
+use parking_lot::Mutex;
+
+use crate::cursor::Signer;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::scene::{Known, Scenes, load};
+
+/// Everything that serves one namespace.
+pub struct Engine {
+    config: Config,
+    live: Arc<Live>,
+    ingest: Option<Ingest>,
+    tables: Tables,
+    models: Models,
+    scenes: ArcSwap<Scenes>,
+    reloading: Mutex<()>,
+    signer: Signer,
+    clock: Monotonic,
+    patient: bool,
+    metrics: Metrics,
+}
+
+/// One picture of what a request is answered from.
+pub struct World<'a> {
+    /// The items, locked for reading.
+    pub items: ItemsGuard<'a>,
+    /// The tables.
+    pub snapshot: Arc<Snapshot>,
+    live: &'a Live,
+}
+
+impl World<'_> {
+    /// The lists: tables merged with live ones.
+    #[must_use]
+    pub fn access(&self) -> Access<'_> {
+        Access { snapshot: &self.snapshot, live: self.live.lists() }
+    }
+}
+
+impl Engine {
+    /// Opens for serving: takes the log's lock, recovers, and applies what the log holds.
+    ///
+    /// # Errors
+    /// What the data layer says, and every fault of every scene and experiment at once.
+    pub fn open(config: Config) -> Result<Self> {
+        let ingest = Ingest::open(&config)?;
+        let live = Arc::clone(ingest.live());
+        let signer = Signer::open(&config.live.dir)?;
+        Self::assemble(config, live, Some(ingest), signer, false)
+    }
+
+    /// Opens beside a running server or without one: nothing is written, deadlines never pass, so that the same input gives the same
+    /// output.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn read_only(config: Config) -> Result<Self> {
+        let live = Ingest::read_only(&config)?;
+        Self::assemble(config, live, None, Signer::drawn(), true)
+    }
+
+    fn assemble(
+        config: Config,
+        live: Arc<Live>,
+        ingest: Option<Ingest>,
+        signer: Signer,
+        patient: bool,
+    ) -> Result<Self> {
+        let tables = Tables::open(&config, Arc::clone(&live))?;
+        let models = Models::open(&config)?;
+        let files = load::files(&config)?;
+        let scenes = Scenes::compile(files, known(&config, &live, &models)).map_err(Error::Files)?;
+        Ok(Self {
+            metrics: Metrics::new(),
+            config,
+            live,
+            ingest,
+            tables,
+            models,
+            scenes: ArcSwap::from_pointee(scenes),
+            reloading: Mutex::default(),
+            signer,
+            clock: Monotonic::start(),
+            patient,
+        })
+    }
+
+    /// Looks for moved tables and models and for new attributes, and swaps them in. Reads the disk: never on a request's thread.
+    pub fn refresh(&self) {
+        for swap in self.tables.poll() {
+            tracing::info!(table = swap.table, from = ?swap.from, to = swap.to, "table swapped in");
+        }
+        let swapped = self.models.poll();
+        for swap in &swapped {
+            tracing::info!(model = swap.model, from = ?swap.from, to = swap.to, "model swapped in");
+        }
+        self.recompile(!swapped.is_empty());
+    }
+
+    /// Compiles all scenes against what is known now, where that has changed.
+    fn recompile(&self, models_changed: bool) {
+        let _one_at_a_time = self.reloading.lock();
+        let scenes = self.scenes.load_full();
+        if !models_changed && scenes.known().schema.version == self.live.schema().version {
+            return;
+        }
+        match Scenes::compile(scenes.files().clone(), known(&self.config, &self.live, &self.models)) {
+            Ok(fresh) => self.scenes.store(Arc::new(fresh)),
+            Err(faults) => {
+                let faults = Error::Files(faults);
+                tracing::error!(%faults, "scenes no longer check; what runs stays");
+            }
+        }
+    }
+
+    /// One picture of items, tables and lists. Hold it for one request's computing, never across an await.
+    #[must_use]
+    pub fn world(&self) -> World<'_> {
+        // The snapshot first: its items exist by the time the item table is read.
+        let snapshot = self.tables.snapshot();
+        World { snapshot, items: self.live.items(), live: &self.live }
+    }
+
+    /// The end of a request's budget.
+    #[must_use]
+    pub fn deadline(&self, budget_ms: u64) -> Deadline<'_> {
+        if self.patient {
+            Deadline::never()
+        } else {
+            Deadline::after(&self.clock, budget_ms.saturating_mul(1_000))
+        }
+    }
+
+    /// The scenes as compiled now.
+    #[must_use]
+    pub fn scenes(&self) -> Arc<Scenes> {
+        self.scenes.load_full()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Weights of actions.
+    #[must_use]
+    pub fn actions(&self) -> &Actions {
+        &self.config.actions
+    }
+
+    /// The live side.
+    #[must_use]
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Where events go in; `None` when opened read-only.
+    #[must_use]
+    pub fn ingest(&self) -> Option<&Ingest> {
+        self.ingest.as_ref()
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The models.
+    #[must_use]
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// Signs cursors.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Hands a decision to the log; never waits.
+    pub fn decide(&self, decision: Decision) {
+        if let Some(ingest) = &self.ingest {
+            ingest.decide(decision);
+        }
+    }
+
+    /// Writes what is left and lets go of the log.
+    ///
+    /// # Errors
+    /// What the log says.
+    pub fn close(self) -> Result<()> {
+        self.ingest.map_or(Ok(()), |ingest| Ok(ingest.close()?))
+    }
+}
+
+/// What scenes may name now: every table and model that has a folder.
+fn known(config: &Config, live: &Live, models: &Models) -> Known {
+    let folders = |root: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+        let names = entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| check_name(name).is_ok()).collect();
+        names.sort();
+        names
+    };
+    let names = folders(&config.models_root());
+    let mut known = BTreeMap::new();
+    for name in &names {
+        let snapshot = models.snapshot();
+        known.insert(
+            name.clone(),
+            snapshot.model(name).and_then(|loaded| usable(&loaded.label(), &loaded.model)),
+        );
+        for version in models.registry().list(name).unwrap_or_default() {
+            let label = format!("{name}@{}", version.version);
+            let model = models.registry().load(name, Some(version.version)).ok();
+            known.insert(label.clone(), model.and_then(|(_, file)| usable(&label, &file)));
+        }
+    }
+    Known { schema: live.schema(), tables: folders(&config.tables_root()), models: known, model_names: names }
+}
+
+fn usable(label: &str, file: &ModelFile) -> Option<(String, Arc<Model>)> {
+    match Model::load(file) {
+        Ok(model) => Some((label.to_owned(), Arc::new(model))),
+        Err(error) => {
+            tracing::error!(model = label, %error, "model can't be used");
+            None
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Counts and latencies in Prometheus' form. One recorder per engine, so that two in one process don't mix.
+
+use std::sync::atomic::Ordering;
+
+use metrics::{Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::engine::Engine;
+use crate::present::Answer;
+use crate::scene::Buckets;
+use crate::trip::Trip;
+
+/// Upper ends of the latency buckets, in seconds.
+const SECONDS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+/// Upper ends of the candidate counts.
+const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
+
+/// What is what, for scrapers.
+const HELP: [(&str, &str); 13] = [
+    ("weir_requests_total", "recommend requests by scene"),
+    ("weir_http_requests_total", "HTTP requests by path and status"),
+    ("weir_request_seconds", "time of a recommend request in the server, by scene"),
+    ("weir_stage_seconds", "time of one stage, by scene and stage"),
+    ("weir_candidates", "candidates after a stage, by scene and stage"),
+    ("weir_degraded_total", "things left out of answers, by scene, stage and cause"),
+    ("weir_empty_total", "answers without an item, by scene"),
+    ("weir_short_total", "answers with fewer items than asked for, by scene"),
+    ("weir_fallback_total", "answers filled from the fallback chain, by scene"),
+    ("weir_feedback_total", "events by kind, scene, layer and bucket of the answer they belong to"),
+    ("weir_ingest_total", "events by outcome"),
+    ("weir_generation_info", "what is served: tables and models with their versions"),
+    ("weir_log_position", "records in the event log that count"),
+];
+
+/// The recorder of one engine.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        use metrics_exporter_prometheus::Matcher;
+        let builder = PrometheusBuilder::new();
+        let builder = match builder.set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS) {
+            Ok(builder) => builder.set_buckets_for_metric(Matcher::Suffix("_candidates".into()), &COUNTS),
+            Err(error) => Err(error),
+        };
+        let recorder = builder.unwrap_or_default().build_recorder();
+        for (name, help) in HELP {
+            recorder.describe_counter(name.into(), None, help.into());
+        }
+        Self { handle: recorder.handle(), recorder }
+    }
+
+    /// Adds to a counter.
+    pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)], by: u64) {
+        self.recorder.register_counter(&key(name, labels), &META).increment(by);
+    }
+
+    /// Notes a value in a histogram.
+    pub fn note(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        self.recorder.register_histogram(&key(name, labels), &META).record(value);
+    }
+
+    /// Notes one answer.
+    pub fn answered(&self, scene: &str, answer: &Answer, wanted: usize, trip: &Trip) {
+        self.count("weir_requests_total", &[("scene", scene)], 1);
+        self.note("weir_request_seconds", &[("scene", scene)], trip.took_us() as f64 / 1e6);
+        for stage in &trip.stages {
+            let labels = [("scene", scene), ("stage", stage.name)];
+            self.note("weir_stage_seconds", &labels, stage.took_us as f64 / 1e6);
+            if matches!(stage.name, "recall" | "filter") {
+                self.note("weir_candidates", &labels, stage.count as f64);
+            }
+        }
+        for left_out in &answer.degraded {
+            let labels =
+                [("scene", scene), ("stage", left_out.stage.as_str()), ("cause", left_out.cause.as_str())];
+            self.count("weir_degraded_total", &labels, 1);
+        }
+        if answer.items.is_empty() {
+            self.count("weir_empty_total", &[("scene", scene)], 1);
+        }
+        if answer.items.len() < wanted {
+            self.count("weir_short_total", &[("scene", scene)], 1);
+        }
+        if trip.stages.iter().any(|stage| stage.name == "fallback") {
+            self.count("weir_fallback_total", &[("scene", scene)], 1);
+        }
+    }
+
+    /// Notes an impression or an interaction that belongs to an answer.
+    pub fn feedback(&self, kind: &str, scene: &str, buckets: &Buckets, by: u64) {
+        let labels = |layer, bucket| [("kind", kind), ("scene", scene), ("layer", layer), ("bucket", bucket)];
+        self.count("weir_feedback_total", &labels("", ""), by);
+        for (layer, bucket) in buckets {
+            let (layer, bucket): (&str, &str) = (layer, bucket);
+            self.count(
+                "weir_feedback_total",
+                &[("kind", kind), ("scene", scene), ("layer", layer), ("bucket", bucket)],
+                by,
+            );
+        }
+    }
+
+    /// Folds what was recorded into the histograms; called each second, so that memory stays bounded without a scraper.
+    pub fn fold(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// Everything, in the text format.
+    #[must_use]
+    pub fn render(&self, engine: &Engine) -> String {
+        let gauge = |name, labels: &[(&'static str, &str)], value: f64| {
+            self.recorder.register_gauge(&key(name, labels), &META).set(value);
+        };
+        gauge("weir_log_position", &[], engine.live().applied().sequence as f64);
+        if let Some(ingest) = engine.ingest() {
+            let stats = ingest.stats();
+            let read = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+            for (outcome, now) in [
+                ("accepted", read(&stats.accepted)),
+                ("duplicate", read(&stats.duplicates)),
+                ("rejected", read(&stats.rejected)),
+                ("ignored_field", read(&stats.ignored_fields)),
+                ("decision_dropped", read(&stats.decisions_dropped)),
+            ] {
+                let key = key("weir_ingest_total", &[("outcome", outcome)]);
+                self.recorder.register_counter(&key, &META).absolute(now);
+            }
+        }
+        let mut text = self.handle.render();
+        // A gauge would keep showing generations that are gone; these are written afresh.
+        text.push_str("# TYPE weir_generation_info gauge\n");
+        let mut line = |kind: &str, name: &str, version: &str| {
+            text.push_str(&format!(
+                "weir_generation_info{{kind=\"{kind}\",name=\"{name}\",version=\"{version}\"}} 1\n"
+            ));
+        };
+        for (name, generation) in engine.tables().snapshot().generations() {
+            line("table", &name, &generation);
+        }
+        for (name, version) in engine.models().snapshot().versions() {
+            line("model", &name, &version.to_string());
+        }
+        text
+    }
+}
+
+static META: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+fn key(name: &'static str, labels: &[(&'static str, &str)]) -> metrics::Key {
+    let labels: Vec<Label> = labels.iter().map(|(k, v)| Label::new(*k, (*v).to_owned())).collect();
+    metrics::Key::from_parts(name, labels)
+}
