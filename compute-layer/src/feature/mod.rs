@@ -83,10 +83,23 @@ impl FeatureSet {
     /// # Errors
     /// A name of no kind, or of an attribute that the schema does not have, with the nearest that exists.
     pub fn bind<S: AsRef<str>>(names: &[S], sources: &[String], schema: &Schema) -> Result<Self> {
+        Self::bind_with(KINDS, names, sources, schema)
+    }
+
+    /// [`FeatureSet::bind`] with kinds of one's own.
+    ///
+    /// # Errors
+    /// As [`FeatureSet::bind`].
+    pub fn bind_with<S: AsRef<str>>(
+        kinds: &[Kind],
+        names: &[S],
+        sources: &[String],
+        schema: &Schema,
+    ) -> Result<Self> {
         let scope = Scope { sources, schema };
         let mut set = Self { names: Vec::new(), features: Vec::new(), absent: Vec::new() };
         for name in names.iter().map(AsRef::as_ref) {
-            let feature = KINDS.iter().find_map(|kind| (kind.bind)(name, &scope));
+            let feature = kinds.iter().find_map(|kind| (kind.bind)(name, &scope));
             set.features.push(feature.unwrap_or_else(|| Err(unknown(name, &scope)))?);
             set.names.push(name.to_owned());
             if source::names_absent(name, sources) {

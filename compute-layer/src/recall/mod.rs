@@ -89,6 +89,14 @@ impl RecallPlan {
     /// # Errors
     /// [`Error::Invalid`] at `recall.NAME.KEY`: an unknown kind or key (with the nearest that exists), a value of the wrong type or range.
     pub fn parse(table: toml::Table) -> Result<Self> {
+        Self::parse_with(KINDS, table)
+    }
+
+    /// [`RecallPlan::parse`] with kinds of one's own.
+    ///
+    /// # Errors
+    /// As [`RecallPlan::parse`].
+    pub fn parse_with(kinds: &[Kind], table: toml::Table) -> Result<Self> {
         let named = ["name", "kind"].iter().find_map(|key| table.get(*key).and_then(toml::Value::as_str));
         let mut params = Params::new(format!("recall.{}", named.unwrap_or("?")), table);
         let kind_name = params.string("kind")?;
@@ -96,8 +104,8 @@ impl RecallPlan {
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
             return Err(params.wrong("name", format!("expected letters, digits, _ and -, found {name:?}")));
         }
-        let kind = KINDS.iter().find(|kind| kind.name == kind_name).ok_or_else(|| {
-            let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let kind = kinds.iter().find(|kind| kind.name == kind_name).ok_or_else(|| {
+            let known: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
             let near = did_you_mean(&kind_name, &known);
             params.wrong("kind", format!("unknown kind {kind_name:?}{near}; known: {}", known.join(", ")))
         })?;
