@@ -1,6 +1,6 @@
 //! Claim: features of 500 candidates are assembled and scored many times faster than by a map of names per candidate.
 //!
-//! Measured: 500 candidates × 36 features (sources, item rows, attributes, matches) of a table of 100,000 items, one person with 100 actions; then the
+//! Measured: 500 candidates × 32 features (sources, item rows, attributes, matches) of a table of 100,000 items, one person with 100 actions; then the
 //! scores. Peers in the same run: (1) per candidate a `HashMap<String, f32>` of the same values and a weighted sum by name, (2) the same block
 //! scored by `ndarray`'s dot, (3) the plain twin of the kernel. Prints medians and ratios; absolute times on a shared machine mean little.
 
@@ -15,7 +15,7 @@ use compute_layer::compute::{rank, recall_all};
 use compute_layer::kernel::dot::{dot_plain, dot_rows};
 use compute_layer::{Candidates, Deadline, FeatureSet, Model, Query, Stores};
 use criterion::Criterion;
-use data_layer::live::{Cell, Items, UserState};
+use data_layer::live::{Cell, UserState};
 use data_layer::registry::ModelFile;
 use data_layer::types::Value;
 use ndarray::{Array1, Array2};

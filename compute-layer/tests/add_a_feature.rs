@@ -63,3 +63,8 @@ fn the_feature_of_the_how_to_is_filled_beside_the_others() {
     set.fill(&query, &world.stores(&items), &candidates, &mut block);
     assert_eq!(block, array![[0.0, 0.0], [2.0_f32.ln(), 0.0], [0.0, 3.0_f32.ln()]]);
 }
+
+#[test]
+fn the_how_to_shows_this_very_file() {
+    world::assert_shown("add-a-feature.md", include_str!("add_a_feature.rs"));
+}

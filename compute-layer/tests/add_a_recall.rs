@@ -84,3 +84,8 @@ fn the_recall_of_the_how_to_runs_beside_the_others() {
         "recall.by_context.name_of_key: this key is required and must be a string"
     );
 }
+
+#[test]
+fn the_how_to_shows_this_very_file() {
+    world::assert_shown("add-a-recall.md", include_str!("add_a_recall.rs"));
+}

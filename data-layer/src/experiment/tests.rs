@@ -178,3 +178,13 @@ fn one_key_belongs_to_one_layer() {
     std::fs::write(dir.path().join("b.toml"), other).unwrap();
     assert!(Layers::load(dir.path()).unwrap_err().to_string().contains("a key belongs to one layer"));
 }
+
+#[test]
+fn the_example_of_the_document_and_those_of_the_demo_read() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let text = std::fs::read_to_string(docs.join("experiments.md")).unwrap();
+    let example = text.split("```toml experiment\n").nth(1).unwrap().split("```").next().unwrap();
+    let layer = Layer::parse(example, "experiments.md").unwrap();
+    assert_eq!(layer.buckets.iter().map(|b| b.slots).collect::<Vec<_>>(), [8_000, 1_000, 1_000]);
+    assert_eq!(Layers::load(docs.join("examples/demo/experiments")).unwrap().iter().count(), 1);
+}
