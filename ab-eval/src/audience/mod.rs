@@ -8,8 +8,6 @@ pub mod choice;
 pub mod client;
 pub mod draw;
 pub mod files;
-#[cfg(test)]
-mod lift;
 pub mod play;
 pub mod taste;
 pub mod words;
@@ -17,3 +15,6 @@ pub mod world;
 
 pub use play::{Past, Row, make};
 pub use world::{Laws, Recipe, World};
+
+#[cfg(test)]
+mod tests;

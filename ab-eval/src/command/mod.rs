@@ -7,7 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Result};
 
+pub mod ab;
 pub mod audience;
+pub mod ctr;
 pub mod ranking;
 
 /// Says how good recommendations are, and makes a simulated public to try them on.
@@ -34,6 +36,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.";
 pub enum Command {
     /// Compare ranked lists with what people took: recall, NDCG, MAP, MRR, AUC and more, with intervals.
     Ranking(ranking::Ranking),
+    /// Judge scored rows: AUC, GAUC, log loss, NE, ECE, NDCG per slate, with intervals.
+    Ctr(ctr::Ctr),
+    /// Click-through by bucket of an experiment, from a server's log.
+    Ab(ab::Ab),
     /// Make a simulated public, or let it act on a running server.
     Audience(audience::Audience),
     /// Print a completion script for a shell.
@@ -68,6 +74,8 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Ranking(ranking) => ranking.run(),
+        Command::Ctr(ctr) => ctr.run(),
+        Command::Ab(ab) => ab.run(),
         Command::Audience(audience) => audience.run(),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "weir-eval", &mut std::io::stdout());

@@ -1,5 +1,7 @@
-//! How sure we are: resampling and tests. Knows numbers, nothing of what they measure.
+//! How sure we are: resampling, intervals and tests. Knows numbers, nothing of what they measure.
 
 pub mod bootstrap;
+pub mod ratio;
+pub mod share;
 
 pub use bootstrap::{Estimate, Resampling};

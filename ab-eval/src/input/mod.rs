@@ -4,6 +4,7 @@
 pub mod catalogue;
 pub mod lists;
 pub mod names;
+pub mod scored;
 pub mod table;
 
 pub use catalogue::Catalogue;

@@ -14,6 +14,7 @@ pub mod mrr;
 pub mod ndcg;
 pub mod novelty;
 pub mod recall;
+pub mod scored;
 
 /// Every metric of ranked lists, in the order of reports.
 pub const METRICS: [Metric; 10] = [
