@@ -1,0 +1,5 @@
+//! Tests of the program and its figures as a whole: parity with public tools, the command line, data from elsewhere.
+
+mod line;
+mod parity;
+mod shared;
