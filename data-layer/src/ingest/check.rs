@@ -359,3 +359,185 @@ fn bounded(text: String) -> Result<String, String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ingest::decode::{Form, decode};
+    use crate::ingest::typing::settle;
+    use crate::types::Schema;
+    use crate::types::time::DAY;
+
+    const NOW: Millis = 20_000 * DAY;
+
+    /// What an event that is wrong is told.
+    fn told(event: &str) -> String {
+        let mut schema = Schema::reserved();
+        schema.items.insert("price".into(), ValueType::Float);
+        schema.items.insert("stock".into(), ValueType::Int);
+        let checker = Checker { actions: &Actions::default(), received_ms: NOW };
+        let decoded = decode(event.as_bytes(), Form::Json).unwrap().pop().unwrap();
+        let checked = decoded.and_then(|event| checker.check(event));
+        checked.and_then(|(mut event, _)| settle(&mut event, &schema)).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_field_expected_and_found() {
+        let act =
+            |rest: &str| format!(r#"{{"type":"interaction","user":"u","item":"i","action":"click",{rest}}}"#);
+        let item = |rest: &str| format!(r#"{{"type":"item","id":"i","time":1,{rest}}}"#);
+        let long = "x".repeat(257);
+        let cases = [
+            (r#"{"id":"i"}"#.into(), "type: required; expected one of item, user, interaction"),
+            (
+                r#"{"type":"purchase"}"#.into(),
+                r#"type: expected one of item, user, interaction, impression, identify, found "purchase""#,
+            ),
+            (
+                r#"{"type":"edge","from":"a","to":"b"}"#.into(),
+                r#"type: "edge" is not supported by this version"#,
+            ),
+            (r#"{"type":"load"}"#.into(), r#"type: "load" is not supported by this version"#),
+            (r#"{"type":3}"#.into(), "type: expected a string, found the number 3"),
+            (r#"{"type":"item"}"#.into(), "id: required"),
+            (
+                r#"{"type":"item","id":12}"#.into(),
+                r#"id: expected a string, found the number 12; write "12" (numbers above 2^53"#,
+            ),
+            (
+                r#"{"type":"item","id":""}"#.into(),
+                "id: an id must have 1 to 256 bytes, found an empty string",
+            ),
+            (format!(r#"{{"type":"item","id":"{long}"}}"#), "id: an id must have 1 to 256 bytes, found 257"),
+            (r#"{"type":"item","id":"a\u0000"}"#.into(), "id: an id must not hold control characters"),
+            (act(r#""value":1"#), "time: required where there is no id"),
+            (act(r#""time":"yesterday""#), "time: expected a time in RFC 3339"),
+            (
+                act(r#""time":1.5"#),
+                "time: expected whole milliseconds since 1970 or RFC 3339, found the number 1.5",
+            ),
+            (
+                act(r#""time":true"#),
+                "time: expected milliseconds since 1970 or RFC 3339, found the bool true",
+            ),
+            (act(r#""time":1e15"#), "time: expected a time in the years 1 to 9999"),
+            (
+                act(&format!(r#""time":{}"#, NOW + 5 * MINUTE + 1)),
+                "time: expected at most 300000 ms ahead of the server's clock, found 300001 ms",
+            ),
+            (act(r#""time":1,"value":"x""#), r#"value: expected a number, found the string "x""#),
+            (
+                act(r#""time":1,"value":1e10"#),
+                "value: expected a number of at most 1e9 in magnitude, found 10000000000",
+            ),
+            (act(r#""time":1,"retracted":true"#), "id: required; a retraction names the interaction"),
+            (act(r#""time":1,"retracted":1"#), "retracted: expected true or false, found the number 1"),
+            (
+                act(r#""time":1,"context":{"a":[1]}"#),
+                "context.a: expected a bool, number or string, found a list of 1",
+            ),
+            (act(r#""time":1,"session":7"#), "session: expected a string, found the number 7"),
+            (
+                r#"{"type":"interaction","item":"i","action":"click","time":1}"#.into(),
+                "user: required; expected one of user, anonymous, session_id",
+            ),
+            (
+                r#"{"type":"interaction","user":9007199254740993,"item":"i","action":"click","time":1}"#
+                    .into(),
+                "user: expected a string, found the number 9007199254740993",
+            ),
+            (
+                r#"{"type":"interaction","user":"u","item":"i","action":"clik","time":1}"#.into(),
+                r#"action: expected one of buy, click, dislike, like, rate, view (as [actions] in weir.toml says), found "clik""#,
+            ),
+            (
+                r#"{"type":"interaction","user":"u","item":"i","time":1}"#.into(),
+                "action: required; expected one of buy, click",
+            ),
+            (item(r#""attributes":[]"#), "attributes: expected an object, found a list of 0"),
+            (
+                item(r#""attributes":{"price":"cheap"}"#),
+                "attributes.price: expected float, as the schema says, found string",
+            ),
+            (
+                item(r#""attributes":{"stock":1.5}"#),
+                "attributes.stock: expected int, as the schema says, found float",
+            ),
+            (
+                item(r#""attributes":{"hidden":"yes"}"#),
+                "attributes.hidden: expected bool, as the schema says, found string",
+            ),
+            (item(r#""attributes":{"created":"once"}"#), "attributes.created: expected a time in RFC 3339"),
+            (
+                item(r#""attributes":{"x":["a",1]}"#),
+                "attributes.x: expected a list of strings or of numbers, found the number 1 in it",
+            ),
+            (
+                item(r#""attributes":{"x":[1,"a"]}"#),
+                r#"attributes.x: expected a list of finite numbers, found the string "a" in it"#,
+            ),
+            (item(r#""attributes":{"x":{"lat":91,"lon":0}}"#), "attributes.x: expected {\"lat\": −90 to 90"),
+            (
+                item(r#""attributes":{"x":18446744073709551615}"#),
+                "attributes.x: expected a 64-bit signed integer or a finite float",
+            ),
+            (item(r#""attributes":{"":1}"#), "attributes: a name has 1 to 128 bytes"),
+            (item(r#""deleted":"yes""#), r#"deleted: expected true or false, found the string "yes""#),
+            (
+                r#"{"type":"user","id":"u","time":1,"deleted":true}"#.into(),
+                "deleted: users are removed with DELETE",
+            ),
+            (
+                r#"{"type":"user","id":"u","time":1,"attributes":{"personalize":"no"}}"#.into(),
+                "attributes.personalize: expected bool, as the schema says, found string",
+            ),
+            (r#"{"type":"impression","user":"u","time":1}"#.into(), "items: required"),
+            (
+                r#"{"type":"impression","user":"u","time":1,"items":[]}"#.into(),
+                "items: expected 1 to 1000, found 0",
+            ),
+            (
+                r#"{"type":"impression","user":"u","time":1,"items":[{"id":"a"},{"position":1}]}"#.into(),
+                "items[1].id: required",
+            ),
+            (
+                r#"{"type":"impression","user":"u","time":1,"items":[{"id":"a","position":-1}]}"#.into(),
+                "items[0].position: expected a whole number from 0 on, found the number -1",
+            ),
+            (r#"{"type":"identify","anonymous":"a","user":"u"}"#.into(), "time: required"),
+            (r#"{"type":"identify","user":"u","time":1}"#.into(), "anonymous: required"),
+        ];
+        for (event, said) in cases {
+            let found = told(&event);
+            assert!(found.contains(said), "{event}\n  said   {found}\n  wanted {said}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200), at in any::<i64>()) {
+            let actions = Actions::default();
+            for form in [Form::Json, Form::Ndjson, Form::Auto] {
+                for event in decode(&body, form).into_iter().flatten().flatten() {
+                    let _ = Checker { actions: &actions, received_ms: at }.check(event);
+                }
+            }
+        }
+
+        #[test]
+        fn no_mangled_event_makes_it_panic(at in any::<prop::sample::Index>(), with in "[0-9a-z\"{}\\[\\]:,.eE+-]{0,6}") {
+            let actions = Actions::default();
+            let mut body = format!(
+                r#"{{"type":"impression","id":"e","user":"u","items":[{{"id":"i","position":1}}],"time":{NOW},"attributes":{{"x":[1.5]}}}}"#
+            );
+            let at = at.index(body.len());
+            body.replace_range(at..(at + with.len()).min(body.len()), &with);
+            for event in decode(body.as_bytes(), Form::Auto).into_iter().flatten().flatten() {
+                let _ = Checker { actions: &actions, received_ms: NOW }.check(event);
+            }
+        }
+    }
+}
