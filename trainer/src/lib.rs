@@ -8,6 +8,8 @@ pub mod import;
 pub mod model;
 pub mod offline;
 pub mod progress;
+pub mod publish;
+pub mod runs;
 pub mod sample;
 pub mod split;
 

@@ -72,6 +72,7 @@ struct Done {
     rows: usize,
     seconds: f64,
     out: Option<PathBuf>,
+    table: Option<String>,
     published: Option<String>,
 }
 
@@ -79,6 +80,7 @@ impl Args {
     pub(super) fn run(self, format: Format) -> Result<()> {
         let chosen = method(&self.method)?;
         let settings = Settings::read(&self.set, chosen.settings())?;
+        let config = self.config.as_ref().map(data_layer::config::Config::load).transpose()?;
         let data = Data::open(&self.data)?;
         if data.interactions.is_empty() {
             return Err(Error::invalid(
@@ -93,6 +95,12 @@ impl Args {
         if let Some(out) = &self.out {
             write_parquet(out, &data, &lists, columns(target, chosen.ranking()))?;
         }
+        let published = match (&config, &self.publish) {
+            (Some(config), Some(table)) => {
+                Some(crate::publish::table(config, table, &data, &lists, chosen.ranking())?)
+            }
+            _ => None,
+        };
         let done = Done {
             method: self.method,
             settings: settings.all().clone(),
@@ -100,11 +108,16 @@ impl Args {
             rows: lists.lists.iter().map(Vec::len).sum(),
             seconds,
             out: self.out,
-            published: None,
+            table: self.publish,
+            published,
         };
         print(format, &done, |d| {
             let at = d.out.as_ref().map_or(String::new(), |o| format!(" to {}", o.display()));
-            format!("{}: {} lists, {} rows in {:.1} s{at}", d.method, d.keys, d.rows, d.seconds)
+            let published = match (&d.table, &d.published) {
+                (Some(table), Some(generation)) => format!("; table {table} is {generation}"),
+                _ => String::new(),
+            };
+            format!("{}: {} lists, {} rows in {:.1} s{at}{published}", d.method, d.keys, d.rows, d.seconds)
         })
     }
 }

@@ -2,7 +2,10 @@
 
 mod candidates;
 mod import;
+mod runs;
+mod sample;
 mod split;
+mod train;
 
 use std::process::ExitCode;
 
@@ -25,7 +28,10 @@ const EXAMPLES: &str = "\
 Examples:
   weir-trainer import --dir movielens --out data
   weir-trainer split --data data --by time --test 0.2 --out split
-  weir-trainer candidates --data split/train --method item_cf --top 100 --out item_cf.parquet
+  weir-trainer candidates --data split/train --method item_cf --publish item_cf --config weir.toml
+  weir-trainer sample --data split/train --from 0.875 --scene scenes/home.toml --config weir.toml --out samples
+  weir-trainer train --samples samples --spec model.toml --out runs/1
+  weir-trainer publish runs/1 --model ctr --config weir.toml --gate
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -46,6 +52,17 @@ enum Command {
     Split(split::Args),
     /// Builds a table of candidates, and publishes it.
     Candidates(candidates::Args),
+    /// Makes samples to train from: out of a server's log, or by replaying DATA.
+    Sample(sample::Args),
+    /// Trains a model from samples.
+    Train(train::Args),
+    /// What was trained, from what, how good.
+    #[command(subcommand)]
+    Runs(runs::Args),
+    /// Publishes a run as the next version of a model.
+    Publish(runs::Publish),
+    /// Goes back to the version of a model that was served before.
+    Rollback(runs::Rollback),
     /// Prints a completion script for a shell.
     Completions {
         /// Which shell.
@@ -78,6 +95,11 @@ fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => args.run(format),
         Command::Split(args) => args.run(format),
         Command::Candidates(args) => args.run(format),
+        Command::Sample(args) => args.run(format),
+        Command::Train(args) => args.run(format),
+        Command::Runs(args) => args.run(format),
+        Command::Publish(args) => args.run(format),
+        Command::Rollback(args) => args.run(format),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weir-trainer", &mut std::io::stdout());
             Ok(())

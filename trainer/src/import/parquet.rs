@@ -21,8 +21,8 @@ pub fn rows(path: &Path) -> Result<Taken> {
     let values = roles.value.map(|c| frame::floats(path, &table, names[c])).transpose()?;
     let actions = roles.action.map(|c| frame::texts(path, &table, names[c], str::to_owned)).transpose()?;
     let (times, unit) = match roles.time {
-        Some(c) => read_times(path, &table, names[c])?,
-        None => (vec![0; users.len()], "none"),
+        Some(c) if has_times(path) => read_times(path, &table, names[c])?,
+        _ => (vec![0; users.len()], "none"),
     };
     let mut taken = Taken { unit: unit.into(), ..Taken::default() };
     for r in 0..users.len() {
@@ -47,6 +47,12 @@ pub fn rows(path: &Path) -> Result<Taken> {
         ..FileReport::default()
     };
     Ok(taken)
+}
+
+/// The file of a DATA folder whose times were made up has none.
+fn has_times(path: &Path) -> bool {
+    let about = path.with_file_name("import.json");
+    !about.exists() || crate::data::read_json::<crate::data::Report>(&about).is_ok_and(|report| report.times)
 }
 
 fn place(path: &Path, row: usize, column: &str) -> String {

@@ -79,6 +79,7 @@ mod tests {
             name: "t".into(),
             family: "logistic".into(),
             features: vec!["a".into(), "b".into()],
+            optional: Vec::new(),
             l2: 1e-4,
             max_steps: 300,
             tolerance: 1e-6,

@@ -16,8 +16,11 @@ pub struct Spec {
     /// Which family.
     #[serde(default = "family")]
     pub family: String,
-    /// Names of the features, in order.
+    /// Names of the features, in order. The samples must have them.
     pub features: Vec<String>,
+    /// More features, taken where the samples have them: names, or beginnings such as `match.*`.
+    #[serde(default)]
+    pub optional: Vec<String>,
     /// Weight of the penalty on squared weights of standardised features, per row: 0.001 is light, 1 is heavy.
     #[serde(default = "l2")]
     pub l2: f64,
@@ -98,6 +101,29 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The features to learn from: those that are named, and the optional ones that `there` has, in its order.
+    ///
+    /// # Errors
+    /// A feature that is named and not there; the message lists those that are.
+    pub fn resolve(&self, there: &[String]) -> Result<Vec<String>> {
+        if let Some(name) = self.features.iter().find(|name| !there.contains(name)) {
+            return Err(Error::invalid(
+                format!("features: {name}"),
+                format!(
+                    "the samples do not have it (name it under `optional` to take it where it is); they have {}",
+                    there.join(", ")
+                ),
+            ));
+        }
+        let fits = |pattern: &String, name: &String| match pattern.strip_suffix('*') {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == pattern,
+        };
+        let more = there.iter().filter(|name| !self.features.contains(name));
+        let more = more.filter(|name| self.optional.iter().any(|pattern| fits(pattern, name)));
+        Ok(self.features.iter().chain(more).cloned().collect())
+    }
+
     fn check(&self) -> std::result::Result<(), (&'static str, String)> {
         let known: Vec<&str> = super::FAMILIES.iter().map(|f| f.name).collect();
         if !known.contains(&self.family.as_str()) {
@@ -106,7 +132,7 @@ impl Spec {
         if self.features.is_empty() {
             return Err(("features", "expected at least one feature".into()));
         }
-        let mut sorted = self.features.clone();
+        let mut sorted: Vec<&String> = self.features.iter().chain(&self.optional).collect();
         sorted.sort_unstable();
         if let Some(pair) = sorted.windows(2).find(|w| w[0] == w[1]) {
             return Err(("features", format!("{} stands twice", pair[0])));
@@ -133,5 +159,40 @@ impl Spec {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> Result<Spec> {
+        let dir = tempfile::tempdir().map_err(Error::io("tmp"))?;
+        let path = dir.path().join("model.toml");
+        std::fs::write(&path, text).map_err(Error::io(&path))?;
+        Spec::load(&path)
+    }
+
+    #[test]
+    fn optional_features_are_those_that_are_there() {
+        let spec = spec("features = [\"b\"]\noptional = [\"match.*\", \"c\", \"d\"]\n").unwrap();
+        let there = ["match.genre", "anchor.match.genre", "c", "b"].map(str::to_owned);
+        assert_eq!(spec.resolve(&there).unwrap(), ["b", "match.genre", "c"]);
+        assert!(spec.resolve(&there[..3]).unwrap_err().to_string().contains("features: b"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_place() {
+        for (text, wanted) in [
+            ("features = [\"a\"]\nl3 = 1\n", "l3"),
+            ("features = []\n", "at least one"),
+            ("features = [\"a\", \"a\"]\n", "stands twice"),
+            ("features = [\"a\"]\nmax_steps = 5\n", "max_steps"),
+            ("features = [\"a\"]\nfamily = \"forest\"\n", "logistic"),
+            ("features = [\"a\"]\n[validation]\nshare = 2.0\n", "validation.share"),
+        ] {
+            let said = spec(text).unwrap_err().to_string();
+            assert!(said.contains(wanted) && said.contains("model.toml"), "{said}");
+        }
     }
 }

@@ -46,7 +46,8 @@ pub fn train(samples: &Samples, about: &About, spec: &Spec) -> Result<(ModelFile
         .iter()
         .find(|f| f.name == spec.family)
         .ok_or_else(|| Error::invalid("family", format!("no family {:?}", spec.family)))?;
-    let columns = columns(samples, about, spec)?;
+    let spec = &Spec { features: spec.resolve(&about.features)?, ..spec.clone() };
+    let columns = columns(samples, about, &spec.features);
     let held_out = held_out(samples, spec);
     let rows = |out: bool| -> Vec<usize> {
         (0..samples.len()).filter(|r| held_out[samples.request[*r] as usize] == out).collect()
@@ -95,19 +96,10 @@ fn numbers(metrics: &Metrics) -> BTreeMap<String, f64> {
     out
 }
 
-/// The columns that the spec names.
-fn columns<'a>(samples: &'a Samples, about: &About, spec: &Spec) -> Result<Vec<&'a [f32]>> {
-    let find = |name: &String| {
-        let at = about.features.iter().position(|f| f == name).ok_or_else(|| {
-            let near = about.features.join(", ");
-            Error::invalid(
-                format!("features: {name}"),
-                format!("the samples do not have it; they have {near}"),
-            )
-        })?;
-        Ok(samples.features[at].as_slice())
-    };
-    spec.features.iter().map(find).collect()
+/// The columns of these features.
+fn columns<'a>(samples: &'a Samples, about: &About, features: &[String]) -> Vec<&'a [f32]> {
+    let find = |name: &String| about.features.iter().position(|f| f == name);
+    features.iter().filter_map(find).map(|at| samples.features[at].as_slice()).collect()
 }
 
 /// For each request whether it is held out.

@@ -14,6 +14,17 @@ use super::{About, Samples, Scene, World};
 use crate::data::Data;
 use crate::{Error, Result, progress};
 
+/// Features that look at time; left out where the data has no times.
+const TIMED: [&str; 7] = [
+    "item.recent_1d",
+    "item.recent_7d",
+    "item.trend",
+    "item.age",
+    "item.idle",
+    "user.recent_7d",
+    "user.idle",
+];
+
 /// When people ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moments {
@@ -56,11 +67,13 @@ pub fn run(
     plan: Plan,
 ) -> Result<(Samples, About)> {
     let schema = world.live.schema();
-    let names = if features.is_empty() {
-        FeatureSet::all_names(&scene.sources(), &schema)
-    } else {
-        features.to_vec()
-    };
+    let mut names = FeatureSet::all_names(&scene.sources(), &schema);
+    if !data.report.times {
+        names.retain(|name| !TIMED.contains(&name.as_str()));
+    }
+    if !features.is_empty() {
+        names = features.to_vec();
+    }
     let set = FeatureSet::bind(&names, &scene.sources(), &schema)
         .map_err(|e| Error::invalid("features", e.to_string()))?;
     let asks = asks(data, plan);

@@ -3,6 +3,8 @@
 
 pub mod bootstrap;
 mod file;
+pub mod history;
+pub mod log;
 mod scene;
 mod world;
 

@@ -1,0 +1,78 @@
+//! Out of the trainer: candidate lists into the folder of tables, models into the registry, each behind a gate.
+
+use data_layer::config::Config;
+use data_layer::keylist::{ScoreCodec, Writer};
+use data_layer::publish::{Folder, Gate};
+use data_layer::registry::Registry;
+
+use crate::data::Data;
+use crate::offline::Lists;
+use crate::runs::Run;
+use crate::{Error, Result};
+
+/// Builds a generation of a table and makes it the current one. Gives its name. The watermark is the last moment of DATA.
+///
+/// # Errors
+/// The table cannot be built or does not pass the gate.
+pub fn table(config: &Config, name: &str, data: &Data, lists: &Lists, ranking: bool) -> Result<String> {
+    let folder = Folder::of(config, name)?;
+    let watermark = data.interactions.time.last().copied().unwrap_or(0);
+    let mut spec = folder.spec(watermark);
+    // One short list costs nothing exact; ties of a ranking would otherwise depend on its range.
+    if ranking {
+        spec.scores = ScoreCodec::Exact;
+    }
+    let mut writer = Writer::new(spec)?;
+    let mut row: Vec<(&str, f32)> = Vec::new();
+    for (key, list) in lists.keys.iter().zip(&lists.lists).filter(|(_, list)| !list.is_empty()) {
+        row.clear();
+        row.extend(list.iter().map(|(item, score)| (data.interactions.items.text(*item), *score)));
+        writer.push(key.as_str(), &row)?;
+    }
+    if writer.is_empty() {
+        return Err(Error::invalid(format!("table {name}"), "there is no list in it; nothing was published"));
+    }
+    std::fs::create_dir_all(folder.path()).map_err(Error::io(folder.path()))?;
+    let built = folder.build(writer)?;
+    let generation = folder.publish(Some(&built.generation), Gate::Sound)?;
+    folder.keep(config.tables.keep)?;
+    Ok(generation)
+}
+
+/// Publishes a run as the next version of a model. With `gate`, the model must beat its best single feature within requests,
+/// predict better than the constant, and must not be worse than what is served by more than 0.005 in AUC within requests.
+///
+/// # Errors
+/// The gate says no, and why; or the registry cannot be written.
+pub fn model(config: &Config, name: &str, run: &Run, gate: bool) -> Result<u32> {
+    let registry = Registry::of(config);
+    if gate {
+        let served = registry.served(name)?.map(|version| registry.load(name, Some(version))).transpose()?;
+        passes(run, served.as_ref().map(|(_, model)| model))?;
+    }
+    let mut file = run.model.clone();
+    file.name = name.to_owned();
+    let version = registry.publish(name, &file)?;
+    registry.keep(name, config.models.keep)?;
+    Ok(version)
+}
+
+fn passes(run: &Run, served: Option<&data_layer::registry::ModelFile>) -> Result<()> {
+    let no = |detail: String| Err(Error::invalid(format!("gate: {}", run.path.display()), detail));
+    let metrics = &run.metrics;
+    let Some(grouped) = metrics.grouped_auc else {
+        return no("no held-out request has both labels, so nothing is known of the model".into());
+    };
+    if let Some((feature, auc)) = metrics.best_feature.as_ref().filter(|(_, auc)| *auc >= grouped) {
+        return no(format!("AUC within requests is {grouped:.4}, that of {feature} alone {auc:.4}"));
+    }
+    if metrics.normalised_entropy >= 1.0 {
+        let found = metrics.normalised_entropy;
+        return no(format!("log loss is {found:.4} of the constant's; expected less than 1"));
+    }
+    let before = served.and_then(|model| model.metrics.get("grouped_auc")).copied();
+    match before.filter(|before| grouped < before - 0.005) {
+        Some(before) => no(format!("AUC within requests is {grouped:.4}, of the served version {before:.4}")),
+        None => Ok(()),
+    }
+}
