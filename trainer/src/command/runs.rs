@@ -123,7 +123,7 @@ pub struct Publish {
     #[arg(long)]
     model: String,
     /// The configuration (weir.toml) that names the folder of models.
-    #[arg(long)]
+    #[arg(long, default_value = "weir.toml")]
     config: PathBuf,
     /// Refuse a model that does not help.
     #[arg(long)]
@@ -136,7 +136,7 @@ pub struct Rollback {
     /// Name of the model.
     model: String,
     /// The configuration (weir.toml) that names the folder of models.
-    #[arg(long)]
+    #[arg(long, default_value = "weir.toml")]
     config: PathBuf,
 }
 
