@@ -2,6 +2,7 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use compute_layer::compute::{recall_all, recall_given};
@@ -10,6 +11,7 @@ use compute_layer::{Clock, Deadline, Outcome, Params, Query, Recall, RecallPlan,
 use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 use data_layer::types::{Id, Person};
+use proptest::prelude::*;
 use world::{DAY, NOW, World, plans, state};
 
 const CF: &str = "[[recall]]\nname = 'cf'\nkind = 'item_to_item'\ntable = 'cf'\n";
@@ -266,4 +268,46 @@ fn what_does_not_check_is_refused_with_its_place() {
     assert!(RecallPlan::parse_all(same).unwrap_err().to_string().contains("two recalls of this name"));
     let many = (0..65).map(|i| format!("kind = 'ranking'\ntable = 't'\nname = 'r{i}'").parse().unwrap());
     assert!(RecallPlan::parse_all(many).unwrap_err().to_string().contains("at most 64 recalls, found 65"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The sums of `item_to_item` are those of the definition, and no item stands twice, in order of score.
+    #[test]
+    fn item_to_item_is_what_its_formula_says(
+        links in prop::collection::vec((0_usize..12, 0_usize..12, 0.01_f32..1.0), 0..80),
+        deeds in prop::collection::vec((0_usize..12, prop::sample::select(vec!["view", "click", "like", "dislike"]), 0_i64..90), 0..20),
+    ) {
+        let mut world = World::of(0..12);
+        let mut table: BTreeMap<usize, BTreeMap<usize, f32>> = BTreeMap::new();
+        for (from, to, score) in links {
+            table.entry(from).or_default().insert(to, score);
+        }
+        for (from, list) in &table {
+            let list: Vec<(String, f32)> = list.iter().map(|(to, score)| (format!("i{to}"), *score)).collect();
+            let list: Vec<(&str, f32)> = list.iter().map(|(to, score)| (to.as_str(), *score)).collect();
+            world.list("cf", &format!("i{from}"), &list);
+        }
+        world.lists.tables.entry("cf".to_owned()).or_default();
+        let recent = state(deeds.iter().map(|(i, action, days)| world.acted(&format!("i{i}"), action, 1.0, NOW - days * DAY)).collect());
+        let newest = deeds.iter().map(|deed| deed.2).min().unwrap_or(0);
+        let mut expected = [0.0_f64; 12];
+        for (i, action, days) in &deeds {
+            let weight = match *action { "view" => 0.1, "click" => 1.0, "like" => 3.0, _ => -2.0 };
+            let decay = 0.5_f64.powf((days - newest) as f64 / 30.0);
+            for (to, score) in table.get(i).into_iter().flatten() {
+                expected[*to] += weight * decay * f64::from(*score);
+            }
+        }
+        let items = world.live.items();
+        let query = world.query(None, Some(&recent));
+        let (all, _) = recall_all(&plans(CF), &query, &world.stores(&items), &Deadline::never()).unwrap();
+        let scores = all.scores_of(0);
+        prop_assert!(scores.windows(2).all(|pair| pair[0] >= pair[1]));
+        for (i, expected) in expected.iter().enumerate() {
+            let got = all.find(world.ordinal(&format!("i{i}"))).map_or(0.0, |row| f64::from(scores[row]));
+            prop_assert!((got - expected.max(0.0)).abs() < 1e-4, "i{}: {} {}", i, got, expected);
+        }
+    }
 }
