@@ -107,3 +107,61 @@ fn nonsense_is_refused_with_its_key() {
         assert!(said.contains(names), "{said}");
     }
 }
+
+/// The fenced TOML block of the documentation.
+fn documented() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_documented_configuration_loads_and_holds_the_defaults_it_states() {
+    let config = load(&documented(), &[("SHOP_KEY", "a long secret")]).unwrap();
+    let default = load("", &[]).unwrap();
+    assert_eq!(config.server.keys[0].secret.expose(), "a long secret");
+    assert_eq!(config.server.listen, default.server.listen);
+    assert_eq!(
+        (config.server.workers, config.server.body_limit),
+        (default.server.workers, default.server.body_limit)
+    );
+    assert_eq!((config.namespace, config.timezone), (default.namespace, default.timezone));
+    assert_eq!((config.log.retention, config.log.sync), (default.log.retention, default.log.sync));
+    assert_eq!(config.live.backend, default.live.backend);
+    for (stated, default) in [(&config.tables, &default.tables), (&config.models, &default.models)] {
+        assert_eq!((stated.dir.file_name(), stated.keep), (default.dir.file_name(), default.keep));
+    }
+    for (_, name, weight) in default.actions.iter() {
+        let id = config.actions.id(name).unwrap();
+        assert_eq!(config.actions.iter().nth(usize::from(id.0)).unwrap().2, weight, "{name}");
+    }
+}
+
+#[test]
+fn the_documentation_shows_every_key() {
+    let text = documented();
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    let key = table["server"]["keys"].as_array().unwrap();
+    let sections = [
+        ("", Some(&table)),
+        ("server", table["server"].as_table()),
+        ("log", table["log"].as_table()),
+        ("live", table["live"].as_table()),
+        ("tables", table["tables"].as_table()),
+        ("models", table["models"].as_table()),
+        ("scenes", table["scenes"].as_table()),
+        ("experiments", table["experiments"].as_table()),
+    ];
+    // What is refused names what is known; `live.url` and `live.cluster` are explained in the text.
+    for (name, shown) in sections {
+        let head = if name.is_empty() { String::new() } else { format!("[{name}]\n") };
+        let said = refused(&format!("{head}zzzzzzzzzzzz = 1\n"), &[]);
+        let (_, known) = said.split_once("; expected one of ").unwrap_or_else(|| panic!("{said}"));
+        for known in known.split(", ").filter(|known| !["url", "cluster"].contains(known)) {
+            assert!(shown.unwrap().contains_key(known), "docs/configuration.md does not show {name}.{known}");
+        }
+    }
+    for known in ["name", "secret", "secret_env", "rights"] {
+        assert!(key.iter().any(|key| key.get(known).is_some()), "server.keys.{known}");
+    }
+}
