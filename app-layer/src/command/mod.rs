@@ -1,7 +1,11 @@
 //! The command line of `weir`. One file per command; what they do is the engine's.
 
 pub mod check;
+pub mod events;
+pub mod recommend;
+pub mod rows;
 pub mod serve;
+pub mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +36,12 @@ enum Command {
     Serve(serve::Args),
     /// Checks everything that can be wrong, at once, before serving; prints what each scene reads.
     Check(check::Args),
+    /// Recommends without a server: for one person, or for many into a file.
+    Recommend(recommend::Args),
+    /// Builds, looks into, checks, publishes and rolls back tables.
+    Table(table::Args),
+    /// Sends, loads or shows events.
+    Events(events::Args),
     /// Writes completions for a shell.
     Completions {
         /// Which shell.
@@ -82,6 +92,9 @@ pub fn run() -> ExitCode {
     let outcome = match line.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Recommend(args) => recommend::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Line::command(), "weir", &mut std::io::stdout());
             Ok(())
@@ -94,6 +107,17 @@ pub fn run() -> ExitCode {
             ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
         }
     }
+}
+
+/// A progress bar; `of` 0 where the end is not known. Drawn on a terminal only.
+fn bar(of: u64, what: &str) -> indicatif::ProgressBar {
+    let bar = if of == 0 { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::new(of) };
+    let form = if of == 0 { "{spinner} {human_pos} {msg}" } else { "{bar:40} {human_pos}/{human_len} {msg} {eta}" };
+    if let Ok(style) = indicatif::ProgressStyle::with_template(form) {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar
 }
 
 /// Messages of the program go to standard error; `RUST_LOG` chooses which, `info` and worse by default.
