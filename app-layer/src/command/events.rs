@@ -131,7 +131,10 @@ impl Tally {
         if *rejected == 0 {
             return Ok(());
         }
-        Err(Error::Io { place: "events".into(), detail: format!("{rejected} were rejected; the others are in the log") })
+        Err(Error::Io {
+            place: "events".into(),
+            detail: format!("{rejected} were rejected; the others are in the log"),
+        })
     }
 }
 
@@ -139,7 +142,8 @@ impl Tally {
 fn chunks(reader: impl BufRead, place: &str, mut each: impl FnMut(&str, usize) -> Result<()>) -> Result<()> {
     let (mut text, mut first) = (String::new(), 1);
     for (line, next) in reader.lines().enumerate() {
-        let next = next.map_err(|e| Error::Io { place: format!("{place}:{}", line + 1), detail: e.to_string() })?;
+        let next =
+            next.map_err(|e| Error::Io { place: format!("{place}:{}", line + 1), detail: e.to_string() })?;
         text.push_str(&next);
         text.push('\n');
         if text.len() >= CHUNK_BYTES {
@@ -207,7 +211,12 @@ fn load(args: &Load) -> Result<()> {
     tally.end(args.format)
 }
 
-fn load_ndjson(ingest: &Ingest, file: &Path, tally: &mut Tally, progress: &indicatif::ProgressBar) -> Result<()> {
+fn load_ndjson(
+    ingest: &Ingest,
+    file: &Path,
+    tally: &mut Tally,
+    progress: &indicatif::ProgressBar,
+) -> Result<()> {
     let place = file.display().to_string();
     let reader = BufReader::new(std::fs::File::open(file).map_err(Error::io(&place))?);
     chunks(reader, &place, |text, first| {
@@ -255,7 +264,8 @@ fn tail(args: &Tail) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     let mut print = |record: &data_layer::types::Record| {
-        let line = json!({"sequence": record.sequence, "received_ms": record.received_ms, "event": record.event});
+        let line =
+            json!({"sequence": record.sequence, "received_ms": record.received_ms, "event": record.event});
         writeln!(out, "{line}").map_err(Error::io("standard output"))
     };
     newest.iter().try_for_each(&mut print)?;

@@ -112,7 +112,8 @@ pub fn run() -> ExitCode {
 /// A progress bar; `of` 0 where the end is not known. Drawn on a terminal only.
 fn bar(of: u64, what: &str) -> indicatif::ProgressBar {
     let bar = if of == 0 { indicatif::ProgressBar::new_spinner() } else { indicatif::ProgressBar::new(of) };
-    let form = if of == 0 { "{spinner} {human_pos} {msg}" } else { "{bar:40} {human_pos}/{human_len} {msg} {eta}" };
+    let form =
+        if of == 0 { "{spinner} {human_pos} {msg}" } else { "{bar:40} {human_pos}/{human_len} {msg} {eta}" };
     if let Ok(style) = indicatif::ProgressStyle::with_template(form) {
         bar.set_style(style);
     }

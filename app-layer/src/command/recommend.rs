@@ -89,7 +89,8 @@ fn request(args: &Args, user: Option<Id>) -> Result<Request> {
 }
 
 fn one(engine: &Engine, args: &Args) -> Result<()> {
-    let user = args.user.as_deref().map(Id::new).transpose().map_err(|e| Error::Usage(format!("--user: {e}")))?;
+    let user =
+        args.user.as_deref().map(Id::new).transpose().map_err(|e| Error::Usage(format!("--user: {e}")))?;
     let answer = futures::executor::block_on(flow::recommend(engine, &request(args, user)?))?;
     match args.format {
         Format::Json => println!("{}", serde_json::to_string(&answer).map_err(Error::io("answer"))?),
@@ -116,7 +117,11 @@ fn print(answer: &Answer) {
     for stage in &story.stages {
         println!("  {:<12} {:>8} µs  {:>6} candidates", stage.name, stage.took_us, stage.count);
     }
-    println!("\ncandidates ({} passed the filters, {} were removed)", story.candidates.len(), story.removed.len());
+    println!(
+        "\ncandidates ({} passed the filters, {} were removed)",
+        story.candidates.len(),
+        story.removed.len()
+    );
     for candidate in story.candidates.iter().take(answer.items.len().max(10)) {
         let said = candidate.sources.iter().map(|s| format!("{} {:.4} (rank {})", s.name, s.score, s.rank));
         println!("  {:<24} {:>10.6}  {}", candidate.id, candidate.score, said.collect::<Vec<_>>().join(", "));

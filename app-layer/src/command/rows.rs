@@ -37,7 +37,8 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Kind)>> {
             let before = files.len();
             files.extend(found.into_iter().filter(|(file, _)| file.is_file()));
             if files.len() == before {
-                let detail = "expected interactions.parquet, items.parquet or users.parquet in it, found none";
+                let detail =
+                    "expected interactions.parquet, items.parquet or users.parquet in it, found none";
                 return Err(wrong(path, detail));
             }
             continue;
@@ -77,7 +78,9 @@ pub fn read(path: &Path, kind: Kind, now_ms: Millis) -> Result<Box<dyn Iterator<
     if kind == Kind::Interactions {
         let optional = ["action", "value"].map(|name| reader.has(name));
         let mut columns = vec!["user", "item", "time"];
-        columns.extend(["action", "value"].into_iter().zip(optional).filter(|(_, has)| *has).map(|(name, _)| name));
+        columns.extend(
+            ["action", "value"].into_iter().zip(optional).filter(|(_, has)| *has).map(|(name, _)| name),
+        );
         let value = 3 + usize::from(optional[0]);
         return Ok(Box::new(reader.rows(&columns)?.map(move |row| {
             let row = row?;
@@ -104,7 +107,12 @@ pub fn read(path: &Path, kind: Kind, now_ms: Millis) -> Result<Box<dyn Iterator<
             }
         }
         if kind == Kind::Users {
-            return Ok(Event::User(UserEvent { person: Person::user(id), time, source: None, attributes: said }));
+            return Ok(Event::User(UserEvent {
+                person: Person::user(id),
+                time,
+                source: None,
+                attributes: said,
+            }));
         }
         let kind = if own[1] { row.text(1 + usize::from(own[0]))?.map(|t| t.into_owned()) } else { None };
         Ok(Event::Item(ItemEvent { id, kind, time, source: None, attributes: said, deleted: None }))

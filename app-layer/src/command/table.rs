@@ -108,7 +108,9 @@ pub fn run(args: &Args) -> Result<()> {
     let format = args.format;
     match &args.command {
         Command::Build(build) => run_build(build, format),
-        Command::Get { folder, key, generation } => get(&Folder::at(folder)?, key, generation.as_deref(), format),
+        Command::Get { folder, key, generation } => {
+            get(&Folder::at(folder)?, key, generation.as_deref(), format)
+        }
         Command::Stat(one) => {
             show(&Folder::at(&one.folder)?.stat(one.generation.as_deref())?, format, "");
             Ok(())
@@ -149,9 +151,14 @@ fn run_build(build: &Build, format: Format) -> Result<()> {
     let built = folder.build(input::read(&from, spec)?)?;
     let (lists, entries) = (built.statistics.lists, built.statistics.entries);
     match format {
-        Format::Text => println!("{}: {lists} lists, {entries} entries; not published yet", built.path.display()),
+        Format::Text => {
+            println!("{}: {lists} lists, {entries} entries; not published yet", built.path.display())
+        }
         Format::Json => {
-            println!("{}", json!({"generation": built.generation, "path": built.path, "lists": lists, "entries": entries}));
+            println!(
+                "{}",
+                json!({"generation": built.generation, "path": built.path, "lists": lists, "entries": entries})
+            );
         }
     }
     Ok(())
@@ -160,12 +167,16 @@ fn run_build(build: &Build, format: Format) -> Result<()> {
 fn get(folder: &Folder, key: &str, generation: Option<&str>, format: Format) -> Result<()> {
     let table = folder.open(generation, Verify::Header)?;
     let found = table.get(key)?;
-    let items: Vec<(&str, f32)> = found.iter().flat_map(|list| list.iter().map(|(i, s)| (table.dictionary(i), s))).collect();
+    let items: Vec<(&str, f32)> =
+        found.iter().flat_map(|list| list.iter().map(|(i, s)| (table.dictionary(i), s))).collect();
     match format {
-        Format::Text if items.is_empty() => eprintln!("{key:?} has no list in {}", table.header().generation()),
+        Format::Text if items.is_empty() => {
+            eprintln!("{key:?} has no list in {}", table.header().generation())
+        }
         Format::Text => items.iter().for_each(|(item, score)| println!("{item}\t{score}")),
         Format::Json => {
-            let items: Vec<_> = items.iter().map(|(item, score)| json!({"item": item, "score": score})).collect();
+            let items: Vec<_> =
+                items.iter().map(|(item, score)| json!({"item": item, "score": score})).collect();
             println!("{}", json!({"key": key, "generation": table.header().generation(), "items": items}));
         }
     }
@@ -204,8 +215,16 @@ fn show(stat: &Stat, format: Format, note: &str) {
         Format::Text => {
             let s = &stat.statistics;
             println!("{} of table {} in namespace {}", stat.generation, stat.table, stat.namespace);
-            println!("format {}, watermark {}, {} bytes", stat.format, time::format_rfc3339(stat.watermark), stat.bytes);
-            println!("{} lists ({} empty, longest {}), {} entries, {} items", s.lists, s.empty_lists, s.longest, s.entries, s.items);
+            println!(
+                "format {}, watermark {}, {} bytes",
+                stat.format,
+                time::format_rfc3339(stat.watermark),
+                stat.bytes
+            );
+            println!(
+                "{} lists ({} empty, longest {}), {} entries, {} items",
+                s.lists, s.empty_lists, s.longest, s.entries, s.items
+            );
             println!("scores {} to {}, stored within {}", s.least_score, s.greatest_score, s.score_error);
             print!("{note}");
         }
