@@ -156,6 +156,9 @@ impl Checker<'_> {
 
     fn impression(&self, fields: &mut Fields) -> Result<Event, String> {
         let id = fields.id("id")?;
+        if fields.bool("retracted")? == Some(true) {
+            return Err("retracted: an interaction can be taken back, an impression can't".to_owned());
+        }
         let time = self.time(fields)?;
         let list = match fields.take("items") {
             Some(Json::Array(list)) => list,
@@ -492,6 +495,14 @@ mod tests {
             (
                 r#"{"type":"user","id":"u","time":1,"attributes":{"personalize":"no"}}"#.into(),
                 "attributes.personalize: expected bool, as the schema says, found string",
+            ),
+            (
+                r#"{"type":"impression","id":"a","retracted":true}"#.into(),
+                "retracted: an interaction can be taken back",
+            ),
+            (
+                r#"{"type":"impression","id":"a","retracted":true}"#.into(),
+                "retracted: an interaction can be taken back",
             ),
             (r#"{"type":"impression","user":"u","time":1}"#.into(), "items: required"),
             (

@@ -59,7 +59,7 @@ pub trait LiveLists: Send + Sync {
 pub type ItemsGuard<'a> = RwLockReadGuard<'a, ItemTable>;
 
 /// Records whose effects are applied under one write lock.
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
 
 /// The live side of one namespace.
 #[derive(Debug)]
