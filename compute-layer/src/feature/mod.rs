@@ -30,13 +30,16 @@ pub const KINDS: &[Kind] = &[
 /// Largest size of a feature value; larger ones count as this.
 pub const LIMIT: f32 = 1e9;
 
+/// What a kind says to a name: not mine (`None`), or the feature, or what is wrong with it.
+pub type Claim = Option<Result<Box<dyn Feature>>>;
+
 /// A kind of feature.
 #[derive(Clone, Copy)]
 pub struct Kind {
     /// How `docs/features.md` calls it.
     pub name: &'static str,
     /// The feature of this name, if the name is of this kind.
-    pub bind: fn(&str, &Scope<'_>) -> Option<Result<Box<dyn Feature>>>,
+    pub bind: fn(&str, &Scope<'_>) -> Claim,
     /// The names of this kind that exist in a scope.
     pub names: fn(&Scope<'_>) -> Vec<String>,
 }
