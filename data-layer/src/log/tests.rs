@@ -7,6 +7,34 @@ use std::path::PathBuf;
 use super::entries::segments;
 use super::format::{RECORD_HEADER, RECORD_VERSION, SEGMENT_HEADER, encode_record};
 use super::*;
+use crate::types::{Event, Id, ItemEvent, Value};
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn every_value_is_read_back_as_it_was(value in prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        prop::num::f64::NORMAL.prop_map(Value::Float),
+        (-1000i32..1000).prop_map(|n| Value::Float(f64::from(n))),
+        ".{0,20}".prop_map(|s| Value::String(s.into())),
+        prop::collection::vec(".{0,5}".prop_map(Into::into), 0..4).prop_map(Value::Strings),
+        prop::collection::vec(prop::num::f32::NORMAL, 1..5).prop_map(Value::Vector),
+        (-90.0..90.0, -180.0..180.0).prop_map(|(lat, lon)| Value::Geo { lat, lon }),
+    ], time in any::<i64>()) {
+        let event = Event::Item(ItemEvent {
+            id: Id::new("i").unwrap(),
+            kind: None,
+            time,
+            source: None,
+            attributes: [("x".to_owned(), Some(value)), ("gone".to_owned(), None)].into(),
+            deleted: None,
+        });
+        let payload = format::encode_event(&event).unwrap();
+        prop_assert_eq!(&format::decode_event(format::kind_of(&event), &payload).unwrap(), &event);
+        prop_assert_eq!(serde_json::from_slice::<Event>(&payload).unwrap(), event);
+    }
+}
 
 struct Folder {
     temp: tempfile::TempDir,

@@ -1,0 +1,71 @@
+//! The bytes of the log, version 1, as a file that never changes: it is read to the same events, and the same events are written
+//! to the same bytes. A change of format is a new version with a new file beside this one.
+
+use std::path::{Path, PathBuf};
+
+use data_layer::log::{Entries, Stream, Writer, format, record};
+use data_layer::types::{Event, Record};
+
+const NOW: i64 = 1_770_000_000_000;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events-v1.seg")
+}
+
+/// One event of each kind, with every form of value.
+fn events() -> Vec<Event> {
+    [
+        r#"{"type":"schema","version":1,"items":{"price":"float"},"users":{"city":"string"},"unknown":"store"}"#,
+        r#"{"type":"item","id":"i1","kind":"content","time":1770000000000,"source":"catalogue","attributes":
+            {"b":true,"f":20.0,"geo":{"lat":31.2,"lon":121.5},"i":-3,"none":null,"s":"书","tags":["a","b"],"v":[1.0,0.1]}}"#,
+        r#"{"type":"item","id":"i2","time":1,"deleted":true}"#,
+        r#"{"type":"user","person":{"kind":"user","id":"u1"},"time":2,"attributes":{"personalize":false}}"#,
+        r#"{"type":"interaction","id":"e1","person":{"kind":"anonymous","id":"a1"},"item":"i1","action":"click","value":1.0,
+            "time":3,"request_id":"r","session":"s","context":{"hour":3}}"#,
+        r#"{"type":"interaction","person":{"kind":"session","id":"s1"},"item":"i1","action":"rate","value":4.5,"time":4}"#,
+        r#"{"type":"retraction","id":"e1","time":5}"#,
+        r#"{"type":"impression","id":"v1","person":{"kind":"user","id":"u1"},"scene":"home","request_id":"r",
+            "items":[{"id":"i1","position":0,"visible_ms":900},{"id":"i2"}],"time":6}"#,
+        r#"{"type":"identify","anonymous":"a1","user":"u1","time":7}"#,
+        r#"{"type":"erase","person":{"kind":"user","id":"u1"},"time":8}"#,
+    ]
+    .iter()
+    .map(|json| serde_json::from_str(json).unwrap())
+    .collect()
+}
+
+/// The bytes of a segment with these events.
+fn written() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(folder.path(), Stream::Events, "main", 0xc0ffee).unwrap();
+    for (event, n) in events().iter().zip(0..) {
+        let partition = event.person().map_or(0, |person| person.partition());
+        let payload = format::encode_event(event).unwrap();
+        writer.append(format::kind_of(event), partition, NOW + n, &payload);
+    }
+    writer.flush().unwrap();
+    std::fs::read(folder.path().join("00000000000000000001.seg")).unwrap()
+}
+
+#[test]
+fn the_same_events_are_the_same_bytes() {
+    if std::env::var_os("WEIR_WRITE_GOLDEN").is_some() {
+        std::fs::create_dir_all(golden().parent().unwrap()).unwrap();
+        std::fs::write(golden(), written()).unwrap();
+    }
+    assert_eq!(written(), std::fs::read(golden()).unwrap());
+}
+
+#[test]
+fn the_bytes_of_version_1_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden(), folder.path().join("00000000000000000001.seg")).unwrap();
+    let mut entries = Entries::open(folder.path(), Stream::Events, 0).unwrap();
+    let read: Vec<Record> = entries.by_ref().map(|e| record(e.unwrap(), folder.path()).unwrap()).collect();
+    assert_eq!(read.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), events());
+    for (record, n) in read.iter().zip(0u16..) {
+        assert_eq!((record.sequence, record.received_ms), (u64::from(n) + 1, NOW + i64::from(n)));
+        assert_eq!(record.partition, record.event.person().map_or(0, |person| person.partition()));
+    }
+    assert_eq!(entries.producer(), Some(0xc0ffee));
+}
