@@ -35,6 +35,9 @@ pub enum Merge {
     Union,
 }
 
+/// Takes the place of a key and its list; `None` where the table has no such key.
+pub type EachList<'a> = dyn FnMut(usize, Result<Option<&[Scored]>>) + 'a;
+
 /// A list by table and, where it has one, by live list.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,12 +134,7 @@ impl Mapped {
     }
 
     /// [`Mapped::list`] of many keys: `each` is called once per key, in order, with its place and the list.
-    pub fn lists(
-        &self,
-        keys: &[&str],
-        at_most: usize,
-        each: &mut dyn FnMut(usize, Result<Option<&[Scored]>>),
-    ) {
+    pub fn lists(&self, keys: &[&str], at_most: usize, each: &mut EachList<'_>) {
         let mut list = Vec::with_capacity(at_most.min(1024));
         self.table.multi_get(keys, &mut |at, found| {
             list.clear();
