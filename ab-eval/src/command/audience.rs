@@ -146,7 +146,7 @@ impl Act {
         if !(0.0..=1.0).contains(&self.new) {
             return Err(Error::Usage(format!("--new must be a chance from 0 to 1, found {}", self.new)));
         }
-        if self.seconds.is_some_and(|s| !(s >= 0.0 && s < 1e9)) {
+        if self.seconds.is_some_and(|s| !(0.0..1e9).contains(&s)) {
             return Err(Error::Usage("--for must be a number of seconds, 0 or more".to_owned()));
         }
         let world = files::read_truth(&self.world)?;
