@@ -39,8 +39,11 @@ pub fn table(config: &Config, name: &str, data: &Data, lists: &Lists, ranking: b
     Ok(generation)
 }
 
-/// Publishes a run as the next version of a model. With `gate`, the model must beat its best single feature within requests,
-/// predict better than the constant, and must not be worse than what is served by more than 0.005 in AUC within requests.
+/// How much AUC within requests may fall before the gate says no: what chance alone does.
+const TOLERANCE: f64 = 0.005;
+
+/// Publishes a run as the next version of a model. With `gate`, the model must predict better than the constant, and its AUC
+/// within requests must not be below that of its best single feature, or of what is served, by more than 0.005.
 ///
 /// # Errors
 /// The gate says no, and why; or the registry cannot be written.
@@ -63,7 +66,7 @@ fn passes(run: &Run, served: Option<&data_layer::registry::ModelFile>) -> Result
     let Some(grouped) = metrics.grouped_auc else {
         return no("no held-out request has both labels, so nothing is known of the model".into());
     };
-    if let Some((feature, auc)) = metrics.best_feature.as_ref().filter(|(_, auc)| *auc >= grouped) {
+    if let Some((feature, auc)) = metrics.best_feature.as_ref().filter(|(_, auc)| grouped < auc - TOLERANCE) {
         return no(format!("AUC within requests is {grouped:.4}, that of {feature} alone {auc:.4}"));
     }
     if metrics.normalised_entropy >= 1.0 {
@@ -71,8 +74,54 @@ fn passes(run: &Run, served: Option<&data_layer::registry::ModelFile>) -> Result
         return no(format!("log loss is {found:.4} of the constant's; expected less than 1"));
     }
     let before = served.and_then(|model| model.metrics.get("grouped_auc")).copied();
-    match before.filter(|before| grouped < before - 0.005) {
+    match before.filter(|before| grouped < before - TOLERANCE) {
         Some(before) => no(format!("AUC within requests is {grouped:.4}, of the served version {before:.4}")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::train::Metrics;
+    use crate::runs::Origin;
+
+    fn run(grouped: f64, best: f64, entropy: f64) -> Run {
+        let metrics = Metrics {
+            train_rows: 1,
+            valid_rows: 1,
+            valid_positives: 1,
+            auc: 0.7,
+            grouped_auc: Some(grouped),
+            log_loss: 0.1,
+            normalised_entropy: entropy,
+            calibration: 1.0,
+            best_feature: Some(("f".into(), best)),
+            importance: Vec::new(),
+        };
+        let origin = Origin {
+            format: 1,
+            samples: "s".into(),
+            about: crate::sample::About::default(),
+            samples_hash: String::new(),
+            trainer: String::new(),
+        };
+        Run { path: "r".into(), model: data_layer::registry::ModelFile::default(), metrics, origin }
+    }
+
+    #[test]
+    fn the_gate_lets_through_what_helps() {
+        let mut served = data_layer::registry::ModelFile::default();
+        served.metrics.insert("grouped_auc".into(), 0.8);
+        assert!(passes(&run(0.8, 0.7, 0.9), None).is_ok());
+        assert!(passes(&run(0.797, 0.7, 0.9), Some(&served)).is_ok());
+        for (run, wanted) in [
+            (run(0.7, 0.8, 0.9), "that of f alone"),
+            (run(0.8, 0.7, 1.1), "log loss"),
+            (run(0.7, 0.6, 0.9), "served version"),
+        ] {
+            let said = passes(&run, Some(&served)).unwrap_err().to_string();
+            assert!(said.contains(wanted), "{said}");
+        }
     }
 }

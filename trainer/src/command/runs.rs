@@ -114,8 +114,8 @@ fn compare(format: Format, one: &Run, other: &Run) -> Result<()> {
 #[command(after_help = "Example:
   weir-trainer publish runs/1 --model ctr --config weir.toml --gate
 
-The gate: within requests the model must beat its best feature alone, its log loss must beat the constant's, and AUC within requests
-must not fall by more than 0.005 below the served version's.")]
+The gate: the model's log loss must beat the constant's, and its AUC within requests must not be more than 0.005 below that of
+its best feature alone, or of the served version.")]
 pub struct Publish {
     /// The run.
     run: PathBuf,

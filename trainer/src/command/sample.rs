@@ -49,6 +49,9 @@ pub struct Args {
     /// When people ask: `snapshot` (once, at the start of the window), `parts:N`, or `sessions:30m` (after each pause).
     #[arg(long, default_value = "snapshot", value_parser = moments)]
     requests: Moments,
+    /// At most this many requests, drawn evenly (replay).
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    most_requests: usize,
     /// Share of the negatives to keep.
     #[arg(long, default_value_t = 0.2, value_parser = kept)]
     negatives: f64,
@@ -137,6 +140,7 @@ impl Args {
             from: window.0,
             to: window.1,
             moments: self.requests,
+            most: self.most_requests,
             negatives: self.negatives,
             seed: self.seed,
         };

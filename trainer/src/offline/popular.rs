@@ -52,7 +52,9 @@ impl Method for PopularLately {
         let now = rows.time.last().copied().unwrap_or(0);
         let mut scores = vec![0.0_f64; rows.items.len()];
         for (item, time) in rows.item.iter().zip(&rows.time) {
-            scores[*item as usize] += (-((now - time) as f64) / half_life).exp2();
+            // Made-up times say nothing: every interaction is as fresh as any.
+            let age = if data.report.times { (now - time) as f64 } else { 0.0 };
+            scores[*item as usize] += (-age / half_life).exp2();
         }
         // What has decayed to nothing is no candidate.
         let scores = scores

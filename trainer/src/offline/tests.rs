@@ -14,7 +14,12 @@ fn data() -> Data {
     ] {
         rows.push(u, i, "click", 1.0, t);
     }
-    Data { interactions: rows, items: Sheet::default(), users: Sheet::default(), report: Report::default() }
+    Data {
+        interactions: rows,
+        items: Sheet::default(),
+        users: Sheet::default(),
+        report: Report { times: true, ..Report::default() },
+    }
 }
 
 fn names(data: &Data, list: &[(u32, f32)]) -> Vec<String> {

@@ -45,6 +45,8 @@ pub struct Plan {
     pub to: Millis,
     /// When people ask.
     pub moments: Moments,
+    /// At most this many requests, drawn evenly.
+    pub most: usize,
     /// Share of the negatives to keep, above 0 up to 1.
     pub negatives: f64,
     /// Seed of that draw.
@@ -76,7 +78,7 @@ pub fn run(
     }
     let set = FeatureSet::bind(&names, &scene.sources(), &schema)
         .map_err(|e| Error::invalid("features", e.to_string()))?;
-    let asks = asks(data, plan);
+    let asks = drawn(data, asks(data, plan), plan);
     if asks.is_empty() {
         return Err(Error::Usage("nobody acts between --from and --to; choose another window".into()));
     }
@@ -135,6 +137,19 @@ fn asks(data: &Data, plan: Plan) -> Vec<Ask> {
             out
         }
     }
+}
+
+/// At most so many requests, drawn by a hash of user and time, still in time order.
+fn drawn(data: &Data, mut asks: Vec<Ask>, plan: Plan) -> Vec<Ask> {
+    if asks.len() > plan.most {
+        let name = |user: u32| data.interactions.users.text(user);
+        asks.sort_by_cached_key(|(time, user)| {
+            xxh3_64_with_seed(format!("{time}-{}", name(*user)).as_bytes(), plan.seed ^ 0x5eed)
+        });
+        asks.truncate(plan.most);
+        asks.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| name(a.1).cmp(name(b.1))));
+    }
+    asks
 }
 
 fn first_of_each(asks: impl Iterator<Item = Ask>) -> Vec<Ask> {

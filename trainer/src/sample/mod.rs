@@ -85,3 +85,6 @@ impl Samples {
         self.labels.iter().filter(|l| **l == 1).count()
     }
 }
+
+#[cfg(test)]
+mod tests;
