@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use data_layer::experiment::Layers;
 use data_layer::feedback;
 use data_layer::types::DEFAULT_NAMESPACE;
 use data_layer::types::time::parse_span;
@@ -17,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   weir-eval ab --log log --experiment rank
   weir-eval ab --log log --experiment rank --shares a=0.9,b=0.1 --out report.json
+  weir-eval ab --log log --experiment rank --experiments experiments
   weir-eval ab --log log --experiment rank --served
 
 The log may belong to a running server. Without --epoch the newest epoch is counted.";
@@ -49,6 +51,9 @@ pub struct Ab {
     /// Shares of people that were meant, such as a=0.9,b=0.1; absent: equal.
     #[arg(long, value_delimiter = ',', value_name = "BUCKET=SHARE", value_parser = share)]
     shares: Vec<(String, f64)>,
+    /// Folder of experiment files (`[experiments].dir`): the layer's file says which shares were meant.
+    #[arg(long, value_name = "DIR", conflicts_with = "shares")]
+    experiments: Option<PathBuf>,
     /// How long after an answer an interaction without its request_id counts for it.
     #[arg(long, default_value = "24h")]
     window: String,
@@ -68,12 +73,24 @@ fn share(text: &str) -> std::result::Result<(String, f64), String> {
 }
 
 impl Ab {
+    /// Bucket to the share of people that was meant; empty where nothing says so.
+    fn meant(&self) -> Result<BTreeMap<String, f64>> {
+        let Some(folder) = &self.experiments else { return Ok(self.shares.iter().cloned().collect()) };
+        let layers = Layers::load(folder)?;
+        let layer = layers.get(&self.experiment).ok_or_else(|| {
+            let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
+            Error::input(folder, format!("expected a layer {:?}, found {names:?}", self.experiment))
+        })?;
+        Ok(layer.buckets.iter().map(|b| (b.name.clone(), f64::from(b.slots))).collect())
+    }
+
     /// Reads the log, counts, prints.
     ///
     /// # Errors
     /// A log that cannot be read; no decision of that layer in it.
     pub fn run(self) -> Result<()> {
         let window = parse_span(&self.window).map_err(|e| Error::Usage(format!("--window: {e}")))?;
+        let shares = self.meant()?;
         let outcomes: Vec<_> = feedback::join(&self.log, &self.namespace, window)?.collect();
         let question = Question {
             experiment: self.experiment,
@@ -81,7 +98,7 @@ impl Ab {
             scene: self.scene,
             served: self.served,
             action: self.action,
-            shares: self.shares.into_iter().collect::<BTreeMap<_, _>>(),
+            shares,
         };
         let Some(summary) = summarise(&outcomes, &question) else {
             let mut layers: Vec<&String> = outcomes.iter().flat_map(|o| o.decision.buckets.keys()).collect();

@@ -83,6 +83,18 @@ fn buckets_are_counted_from_the_log_of_a_server() {
 
     let skewed = weir_eval(&["ab", "--log", &log, "--experiment", "rank", "--shares", "a=0.9,b=0.1"]);
     assert!(skewed.out().contains("WARNING"), "{}", skewed.out());
+    let experiments = folder.path().join("layers");
+    std::fs::create_dir(&experiments).unwrap();
+    let bucket = |name, share| format!("[[bucket]]\nname = \"{name}\"\nshare = {share}\n");
+    let layer = format!(
+        "layer = \"rank\"\nunit = \"user\"\nsalt = \"s\"\nstart = 2026-01-01T00:00:00Z\n{}{}",
+        bucket("a", 0.9),
+        bucket("b", 0.1)
+    );
+    std::fs::write(experiments.join("rank.toml"), layer).unwrap();
+    let experiments = experiments.display().to_string();
+    let filed = weir_eval(&["ab", "--log", &log, "--experiment", "rank", "--experiments", &experiments]);
+    assert_eq!(filed.out(), skewed.out(), "{}", filed.err());
     let other = weir_eval(&["ab", "--log", &log, "--experiment", "colour"]);
     assert_eq!(other.code(), 1);
     assert!(other.err().contains("[\"rank\"]"), "{}", other.err());
