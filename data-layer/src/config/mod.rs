@@ -52,8 +52,6 @@ pub struct Server {
     pub workers: usize,
     /// Largest body of a request in bytes, after decompression.
     pub body_limit: usize,
-    /// Origins of browsers that may call (CORS), such as `https://shop.example`.
-    pub origins: Vec<String>,
     /// API keys; empty: every call has every right, on loopback.
     pub keys: Vec<ApiKey>,
 }

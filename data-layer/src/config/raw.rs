@@ -46,8 +46,6 @@ struct RawServer {
     workers: Option<usize>,
     body_limit: Option<usize>,
     #[serde(default)]
-    origins: Vec<String>,
-    #[serde(default)]
     keys: Vec<RawKey>,
 }
 
@@ -172,7 +170,7 @@ impl RawServer {
             return Err(wrong("server.body_limit", detail));
         }
         let workers = self.workers.unwrap_or(0);
-        Ok(Server { listen, workers, body_limit, origins: self.origins, keys })
+        Ok(Server { listen, workers, body_limit, keys })
     }
 }
 
