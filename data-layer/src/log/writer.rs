@@ -68,6 +68,7 @@ impl Writer {
                     tracing::warn!(path = %tail.path.display(), "removing a segment that has no header yet");
                     std::fs::remove_file(&tail.path).map_err(Error::io(&tail.path))?;
                 }
+                sync_parents(folder)?;
                 create(folder, &header)?
             }
         };
@@ -172,6 +173,21 @@ impl Writer {
         self.header = header;
         Ok(())
     }
+}
+
+/// Levels that a new log makes at most: the log, the namespace, the stream; their names are on the disk before an event is.
+const LEVELS: usize = 3;
+
+/// Syncs the folders that hold the names of a folder that was just made.
+fn sync_parents(folder: &Path) -> Result<()> {
+    for parent in folder.ancestors().skip(1).take(LEVELS) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        // One that may not be opened was not made here.
+        if let Ok(opened) = File::open(parent) {
+            opened.sync_all().map_err(Error::io(parent))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a segment that is on the disk, name and header, before anything is appended to it.
