@@ -54,6 +54,7 @@ pub fn record(engine: &Engine, world: &World<'_>, decided: &Decided<'_>, answer:
         return;
     }
     let Decided { request, turn, work, reader, .. } = decided;
+    engine.answers().remember(&turn.request_id, &decided.scene.name, &turn.buckets);
     // Who asked not to be personalised is not named: nothing may be learnt from them.
     let named = |id: &Option<data_layer::types::Id>| id.clone().filter(|_| reader.personal);
     engine.decide(Decision {

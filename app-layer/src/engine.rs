@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use crate::cursor::Signer;
 use crate::error::{Error, Result};
+use crate::feedback::Answers;
 use crate::metrics::Metrics;
 use crate::scene::{Known, Scenes, load};
 
@@ -34,6 +35,7 @@ pub struct Engine {
     clock: Monotonic,
     patient: bool,
     metrics: Metrics,
+    answers: Answers,
 }
 
 /// One picture of what a request is answered from.
@@ -88,6 +90,7 @@ impl Engine {
         let scenes = Scenes::compile(files, known(&config, &live, &models)).map_err(Error::Files)?;
         Ok(Self {
             metrics: Metrics::new(),
+            answers: Answers::default(),
             config,
             live,
             ingest,
@@ -199,6 +202,12 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The newest answers, for counting feedback.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// Hands a decision to the log; never waits.

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod decide;
 pub mod engine;
 pub mod error;
+pub mod feedback;
 pub mod filter;
 pub mod flow;
 pub mod hint;

@@ -1,5 +1,7 @@
 //! `POST /v1/events`: the standard input. Forms, checks and durability are `ingest`'s; here are encodings and limits.
 
+use std::sync::Arc;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,8 +13,8 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::{body, keys};
-use crate::Engine;
 use crate::error::{Refusal, Result};
+use crate::{Engine, feedback};
 
 /// What became of a batch of events.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -69,13 +71,19 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
     let Some(ingest) = engine.ingest().cloned() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
-    let submitted = if body.len() > LARGE {
+    let large = body.len() > LARGE;
+    let body = Arc::new(body);
+    let waiting = if large {
+        let body = Arc::clone(&body);
         let read = web::block(move || ingest.submit(&body, form, received_ms)).await;
         read.map_err(|_| Refusal::new(503, "the server is stopping"))?
     } else {
         ingest.submit(&body, form, received_ms)
     };
-    let waiting = submitted.map_err(|e| Refusal::new(400, e.to_string()))?;
-    let receipt = waiting.await?;
+    let receipt = waiting.map_err(|e| Refusal::new(400, e.to_string()))?.await?;
+    if !large && receipt.accepted > 0 {
+        let rejected: Vec<usize> = receipt.rejected.iter().map(|r| r.index).collect();
+        feedback::count(&engine, &body, &rejected);
+    }
     Ok(HttpResponse::Ok().json(receipt))
 }

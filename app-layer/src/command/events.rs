@@ -269,7 +269,10 @@ fn tail(args: &Tail) -> Result<()> {
         writeln!(out, "{line}").map_err(Error::io("standard output"))
     };
     newest.iter().try_for_each(&mut print)?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(Duration::from_millis(500));
         for record in LogReader::events_from(&config.log.dir, &config.namespace, next)? {
             let record = record?;
@@ -277,5 +280,4 @@ fn tail(args: &Tail) -> Result<()> {
             print(&record)?;
         }
     }
-    Ok(())
 }

@@ -169,8 +169,8 @@ impl Scenes {
     #[must_use]
     pub fn list_spec(&self, table: &str) -> Option<ListSpec> {
         let works = self.works();
-        let specs = works.iter().flat_map(|work| work.recalls.iter().flat_map(|plan| plan.component.lists()));
-        specs.filter(|spec| spec.table == table && spec.live.is_some()).next().cloned()
+        let mut specs = works.iter().flat_map(|work| work.recalls.iter().flat_map(|plan| plan.component.lists()));
+        specs.find(|spec| spec.table == table && spec.live.is_some()).cloned()
     }
 
     fn compile_one(&self, scene: &Scene, buckets: &Buckets) -> std::result::Result<Arc<Work>, Vec<Fault>> {

@@ -1,0 +1,233 @@
+//! The HTTP interface against its contract, in process: statuses and their order, problem documents, encodings, keys, pages.
+
+mod site;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::http::header::HeaderMap;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::Data;
+use actix_web::{App, http::StatusCode};
+use app_layer::{Engine, api};
+use serde_json::{Value as Json, json};
+use site::{NOW, Site, block, catalogue, feed};
+
+const HOME: &str = "scene = \"home\"\nsize = 5\nfallback = [\"hot\"]\nnon_personal = [\"hot\"]\n
+[[recall]]\nname = \"cf\"\nkind = \"item_to_item\"\ntable = \"cf\"\nfrom = \"recent\"\n
+[[recall]]\nname = \"hot\"\nkind = \"ranking\"\ntable = \"hot\"\n
+[[filter]]\nkind = \"seen\"\n
+[[strategy]]\nname = \"cheap\"\nkind = \"boost\"\nrule = \"price < 0.5\"\nfactor = 2.0\n";
+
+fn site() -> Site {
+    let site = Site::new();
+    site.tables(60);
+    site.write("scenes/home.toml", HOME);
+    site
+}
+
+fn served(site: &Site) -> Data<Engine> {
+    let engine = site.open();
+    feed(&engine, catalogue(60));
+    Data::from(Arc::new(engine))
+}
+
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    json: Json,
+    text: String,
+}
+
+fn call(engine: &Data<Engine>, request: TestRequest) -> Got {
+    block(async {
+        let app = init_service(App::new().app_data(engine.clone()).wrap(from_fn(api::around)).configure(api::routes)).await;
+        let answer = call_service(&app, request.to_request()).await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.into_body().try_into_bytes().unwrap_or_default();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Got { status, headers, json: serde_json::from_str(&text).unwrap_or(Json::Null), text }
+    })
+}
+
+fn post(engine: &Data<Engine>, path: &str, body: impl Into<Vec<u8>>) -> Got {
+    call(engine, TestRequest::post().uri(path).set_payload(body.into()))
+}
+
+fn recommend(engine: &Data<Engine>, body: Json) -> Got {
+    post(engine, "/v1/recommend", body.to_string())
+}
+
+fn ids(got: &Got) -> Vec<String> {
+    assert_eq!(got.status, 200, "{}", got.text);
+    got.json["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_answer_has_the_form_of_the_contract() {
+    let site = site();
+    let engine = served(&site);
+    let got = recommend(&engine, json!({"scene": "home", "user": "u1", "fields": ["price"], "explain": true}));
+    assert_eq!(ids(&got), ["i0", "i1", "i2", "i3", "i4"]);
+    let item = &got.json["items"][0];
+    assert_eq!(item["sources"], json!(["hot"]));
+    assert_eq!((&item["propensity"], &item["position"], &item["attributes"]), (&Json::Null, &json!(0), &json!({"price": 0.0})));
+    assert_eq!(got.json["user"], "u1");
+    assert!(got.json["versions"]["tables"]["hot"].as_str().unwrap().starts_with("2026"));
+    assert_eq!(got.json["versions"]["model"], Json::Null);
+    assert!(got.json["cursor"].is_string() && got.json["took_us"].is_u64());
+    assert_eq!(got.json["explain"]["moves"][0]["by"], "cheap");
+    assert_eq!(got.headers.get("x-request-id").unwrap().to_str().unwrap(), got.json["request_id"].as_str().unwrap());
+}
+
+#[test]
+fn statuses_come_in_their_order_and_name_the_field() {
+    let site = site();
+    let engine = served(&site);
+    assert_eq!(post(&engine, "/v1/recommend", "{not json").status, 400);
+    assert_eq!(recommend(&engine, json!({"scene": "hme", "size": 0})).status, 404, "before what is wrong with fields");
+    let got = recommend(&engine, json!({"scene": "home", "siez": 3, "pool": "p", "filter": "pric < 3.0", "size": 501}));
+    assert_eq!(got.status, 422);
+    assert_eq!(got.headers.get("content-type").unwrap(), "application/problem+json");
+    let pointers: Vec<&str> = got.json["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers.len(), 3, "{}", got.text);
+    let got = recommend(&engine, json!({"scene": "home", "filter": "pric < 3.0", "fields": ["prise"]}));
+    assert!(got.text.contains("did you mean `price`?") && got.text.contains("/fields/0"), "{}", got.text);
+    assert_eq!(call(&engine, TestRequest::put().uri("/v1/recommend")).status, 405);
+    assert_eq!(call(&engine, TestRequest::get().uri("/v1/nothing")).status, 404);
+    let large = format!("{{\"scene\":\"home\",\"user\":\"{}\"}}", "x".repeat(17 << 20));
+    assert_eq!(post(&engine, "/v1/recommend", large).status, 413);
+}
+
+#[test]
+fn ids_of_the_client_are_echoed() {
+    let site = site();
+    let engine = served(&site);
+    let request = TestRequest::get().uri("/healthz").insert_header(("X-Request-Id", "r-1")).insert_header(("traceparent", "00-a-b-01"));
+    let got = call(&engine, request);
+    assert_eq!(got.headers.get("x-request-id").unwrap(), "r-1");
+    assert_eq!(got.headers.get("traceparent").unwrap(), "00-a-b-01");
+}
+
+#[test]
+fn events_come_in_every_form_and_change_the_next_answer() {
+    let site = site();
+    let engine = served(&site);
+    let click = |user: &str, item: &str| json!({"type": "interaction", "user": user, "item": item, "action": "click", "time": NOW});
+    let lines = format!("{}\n{}\nnonsense\n", click("u1", "i20"), click("u2", "i20"));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(lines.as_bytes()).unwrap();
+    let packed = [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(lines.as_bytes(), 0).unwrap())];
+    for (encoding, body) in packed {
+        let request = TestRequest::post().uri("/v1/events").insert_header(("Content-Encoding", encoding));
+        let got = call(&engine, request.insert_header(("Content-Type", "application/x-ndjson")).set_payload(body));
+        assert_eq!(got.status, 200, "{}", got.text);
+        assert_eq!(got.json["rejected"][0]["index"], 2);
+        assert_eq!(got.json["accepted"].as_u64().unwrap() + got.json["duplicates"].as_u64().unwrap(), 2);
+    }
+    let brotli = TestRequest::post().uri("/v1/events").insert_header(("Content-Encoding", "br")).set_payload("x");
+    assert_eq!(call(&engine, brotli).status, 415);
+    assert_eq!(post(&engine, "/v1/events", "").status, 400);
+    let beacon = TestRequest::post().uri("/v1/events").insert_header(("Content-Type", "text/plain;charset=UTF-8"));
+    let got = call(&engine, beacon.set_payload(click("u3", "i30").to_string()));
+    assert_eq!(got.json["accepted"], 1, "{}", got.text);
+
+    let answer = recommend(&engine, json!({"scene": "home", "user": "u3", "min_position": got.json["position"], "size": 60, "explain": true}));
+    assert!(!ids(&answer).contains(&"i30".to_owned()), "what was acted on is seen");
+    assert!(answer.json["items"].as_array().unwrap().iter().any(|i| i["sources"][0] == "cf"), "and brings what is near it");
+    let later = recommend(&engine, json!({"scene": "home", "user": "u3", "min_position": "1.00000000000000ff.1"}));
+    assert_eq!(later.json["degraded"][0]["cause"], "position", "{}", later.text);
+    let feedback = json!({"type": "impression", "user": "u3", "request_id": answer.json["request_id"], "items": [{"id": "i1"}, {"id": "i2"}], "time": NOW});
+    post(&engine, "/v1/events", feedback.to_string());
+    let metrics = call(&engine, TestRequest::get().uri("/metrics")).text;
+    assert!(metrics.contains("weir_feedback_total{kind=\"impression\",scene=\"home\",layer=\"\",bucket=\"\"} 2"), "{metrics}");
+}
+
+#[test]
+fn items_and_users_are_shown_and_removed() {
+    let site = site();
+    let engine = served(&site);
+    feed(&engine, vec![site::click("a/b c", 7, NOW)]);
+    let item = call(&engine, TestRequest::get().uri("/v1/items/i7"));
+    assert_eq!(item.json["attributes"]["category"], json!({"value": "c1", "time": NOW - 1_000}));
+    assert_eq!(item.json["counters"]["click"]["total"], 1);
+    let user = call(&engine, TestRequest::get().uri("/v1/users/a%2Fb%20c"));
+    assert_eq!(user.json["recent"][0]["item"], "i7", "{}", user.text);
+    for path in ["/v1/users/a%2Fb%20c", "/v1/items/i7"] {
+        assert_eq!(call(&engine, TestRequest::delete().uri(path)).status, 200);
+        assert_eq!(call(&engine, TestRequest::get().uri(path)).status, 404);
+        assert_eq!(call(&engine, TestRequest::delete().uri(path)).status, 404);
+    }
+    assert!(!ids(&recommend(&engine, json!({"scene": "home", "size": 60}))).contains(&"i7".to_owned()));
+}
+
+#[test]
+fn tables_are_published_and_rolled_back() {
+    let site = site();
+    let engine = served(&site);
+    let first = call(&engine, TestRequest::get().uri("/v1/tables/hot")).json["generation"].clone();
+    site.publish("hot", NOW + 1, &[("all", site::ranking(30..60))]);
+    assert_eq!(post(&engine, "/v1/tables/hot/publish", "{}").status, 200);
+    assert_eq!(ids(&recommend(&engine, json!({"scene": "home"})))[0], "i30");
+    assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").json["generation"], first);
+    assert_eq!(ids(&recommend(&engine, json!({"scene": "home"})))[0], "i0");
+    assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").status, 409);
+    assert_eq!(post(&engine, "/v1/tables/hto/publish", "").status, 404);
+    assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"generation\":\"x\"}").status, 404);
+    assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"gen\":1}").status, 422);
+    let list = call(&engine, TestRequest::get().uri("/v1/tables/hot/all"));
+    assert_eq!(list.json["items"][0], json!({"item": "i0", "score": 100.0}));
+    assert_eq!(call(&engine, TestRequest::get().uri("/v1/tables/hot/nokey")).json["items"], json!([]));
+    assert_eq!(post(&engine, "/v1/models/ctr/publish", "").status, 404);
+    assert_eq!(call(&engine, TestRequest::get().uri("/v1/models")).json, json!({"models": []}));
+}
+
+#[test]
+fn keys_give_rights() {
+    let site = site();
+    site.write("weir.toml", "[schema]\ncategory = \"string\"\nprice = \"float\"\n[[server.keys]]\nname = \"app\"\nsecret = \"s3cretsecret\"\nrights = [\"read\"]\n");
+    let engine = served(&site);
+    let ask = |key: Option<&str>, body: Json| {
+        let request = TestRequest::post().uri("/v1/recommend").set_payload(body.to_string());
+        call(&engine, match key {
+            Some(key) => request.insert_header(("Authorization", format!("Bearer {key}"))),
+            None => request,
+        })
+        .status
+    };
+    assert_eq!(ask(None, json!({"scene": "home"})), 401);
+    assert_eq!(ask(Some("other"), json!({"scene": "home"})), 401);
+    assert_eq!(ask(Some("s3cretsecret"), json!({"scene": "home"})), 200);
+    assert_eq!(ask(Some("s3cretsecret"), json!({"scene": "home", "explain": true})), 403);
+    assert_eq!(post(&engine, "/v1/events", "[]").status, 401);
+    assert_eq!(call(&engine, TestRequest::get().uri("/healthz")).status, 200);
+}
+
+#[test]
+fn who_asks_not_to_be_personalised_is_not() {
+    let site = site();
+    let engine = served(&site);
+    feed(&engine, vec![site::click("u", 0, NOW)]);
+    assert!(!ids(&recommend(&engine, json!({"scene": "home", "user": "u"}))).contains(&"i0".to_owned()));
+    let said = json!({"type": "user", "id": "u", "time": NOW, "attributes": {"personalize": false}});
+    let position = post(&engine, "/v1/events", said.to_string()).json["position"].clone();
+    let got = recommend(&engine, json!({"scene": "home", "user": "u", "session": ["i9"], "min_position": position}));
+    assert_eq!(ids(&got), ["i0", "i1", "i2", "i3", "i4"], "the ranking, as for everybody");
+}
+
+#[test]
+fn the_document_describes_every_call() {
+    let site = site();
+    let engine = served(&site);
+    let document = call(&engine, TestRequest::get().uri("/openapi.json")).json;
+    assert_eq!(&document["openapi"].as_str().unwrap()[..3], "3.1");
+    assert_eq!(document["paths"].as_object().unwrap().len(), 17);
+    assert_eq!(document["components"]["schemas"]["RecommendBody"]["additionalProperties"], false);
+    for (path, calls) in document["paths"].as_object().unwrap() {
+        for (method, call) in calls.as_object().unwrap() {
+            assert!(call["responses"]["200"].is_object(), "{method} {path}");
+        }
+    }
+}
