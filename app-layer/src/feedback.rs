@@ -33,7 +33,8 @@ struct Newest {
 impl Answers {
     /// Remembers an answer.
     pub fn remember(&self, request_id: &str, scene: &str, buckets: &Buckets) {
-        let (id, place): (Arc<str>, Place) = (request_id.into(), Arc::new((scene.to_owned(), buckets.clone())));
+        let (id, place): (Arc<str>, Place) =
+            (request_id.into(), Arc::new((scene.to_owned(), buckets.clone())));
         let mut newest = self.inner.lock();
         if newest.order.len() >= REMEMBERED
             && let Some(oldest) = newest.order.pop_front()
@@ -69,7 +70,10 @@ pub fn count(engine: &Engine, body: &[u8], rejected: &[usize]) {
     let listed = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     if listed {
         let sent: Vec<Sent<'_>> = serde_json::from_slice(body).unwrap_or_default();
-        sent.iter().enumerate().filter(|(at, _)| !rejected.contains(at)).for_each(|(_, sent)| one(engine, sent));
+        sent.iter()
+            .enumerate()
+            .filter(|(at, _)| !rejected.contains(at))
+            .for_each(|(_, sent)| one(engine, sent));
     } else {
         let sent = serde_json::Deserializer::from_slice(body).into_iter::<Sent<'_>>();
         for (_, sent) in sent.map_while(Result::ok).enumerate().filter(|(at, _)| !rejected.contains(at)) {

@@ -32,8 +32,14 @@ impl Shape {
             text += "fallback = [\"hot\"]\n";
         }
         let from = if self.from_anchors { "items" } else { "recent" };
-        text += &format!("[[recall]]\nname = \"cf\"\nkind = \"item_to_item\"\ntable = \"cf\"\nfrom = \"{from}\"\nquota = {}\n", self.quotas.0);
-        text += &format!("[[recall]]\nname = \"hot\"\nkind = \"ranking\"\ntable = \"hot\"\nquota = {}\n", self.quotas.1);
+        text += &format!(
+            "[[recall]]\nname = \"cf\"\nkind = \"item_to_item\"\ntable = \"cf\"\nfrom = \"{from}\"\nquota = {}\n",
+            self.quotas.0
+        );
+        text += &format!(
+            "[[recall]]\nname = \"hot\"\nkind = \"ranking\"\ntable = \"hot\"\nquota = {}\n",
+            self.quotas.1
+        );
         if let Some(days) = self.seen {
             text += "[[filter]]\nkind = \"seen\"\n";
             if days > 0 {
@@ -44,10 +50,14 @@ impl Shape {
             text += "[[filter]]\nname = \"cheap\"\nkind = \"rule\"\nrule = \"price < 30.0\"\n";
         }
         if let Some(factor) = self.boost {
-            text += &format!("[[strategy]]\nkind = \"boost\"\nrule = \"category == 'c1'\"\nfactor = {factor:?}\n");
+            text += &format!(
+                "[[strategy]]\nkind = \"boost\"\nrule = \"category == 'c1'\"\nfactor = {factor:?}\n"
+            );
         }
         if let Some((at_most, within, strict)) = self.window {
-            text += &format!("[[strategy]]\nkind = \"window\"\nattribute = \"category\"\nat_most = {at_most}\nwithin = {within}\nstrict = {strict}\n");
+            text += &format!(
+                "[[strategy]]\nkind = \"window\"\nattribute = \"category\"\nat_most = {at_most}\nwithin = {within}\nstrict = {strict}\n"
+            );
         }
         text
     }

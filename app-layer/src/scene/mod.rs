@@ -169,7 +169,8 @@ impl Scenes {
     #[must_use]
     pub fn list_spec(&self, table: &str) -> Option<ListSpec> {
         let works = self.works();
-        let mut specs = works.iter().flat_map(|work| work.recalls.iter().flat_map(|plan| plan.component.lists()));
+        let mut specs =
+            works.iter().flat_map(|work| work.recalls.iter().flat_map(|plan| plan.component.lists()));
         specs.find(|spec| spec.table == table && spec.live.is_some()).cloned()
     }
 

@@ -59,9 +59,15 @@ impl Site {
     pub fn tables(&self, items: usize) {
         self.publish("hot", NOW, &[("all", ranking(0..items))]);
         let near: Vec<(String, Vec<(String, f32)>)> = (0..items)
-            .map(|n| (format!("i{n}"), (1..20).map(|d| (format!("i{}", (n + d) % items), 1.0 / d as f32)).collect()))
+            .map(|n| {
+                (
+                    format!("i{n}"),
+                    (1..20).map(|d| (format!("i{}", (n + d) % items), 1.0 / d as f32)).collect(),
+                )
+            })
             .collect();
-        let near: Vec<(&str, Vec<(String, f32)>)> = near.iter().map(|(k, l)| (k.as_str(), l.clone())).collect();
+        let near: Vec<(&str, Vec<(String, f32)>)> =
+            near.iter().map(|(k, l)| (k.as_str(), l.clone())).collect();
         self.publish("cf", NOW, &near);
     }
 }
@@ -83,7 +89,8 @@ pub fn catalogue(items: usize) -> Vec<Event> {
             kind: None,
             time: NOW - 1_000,
             source: None,
-            attributes: [("category".into(), Some(category)), ("price".into(), Some(Value::Float(n as f64)))].into(),
+            attributes: [("category".into(), Some(category)), ("price".into(), Some(Value::Float(n as f64)))]
+                .into(),
             deleted: None,
         })
     };
