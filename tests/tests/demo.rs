@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ struct Demo {
     folder: tempfile::TempDir,
     client: Client,
     said: String,
+    /// Kept open: the script still has something to say.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Demo {
@@ -38,13 +40,11 @@ impl Demo {
             .spawn()
             .expect("bash runs");
         let mut said = String::new();
-        let out = BufReader::new(child.stdout.take().expect("its output"));
-        for line in out.lines().map_while(Result::ok) {
-            said.push_str(&line);
-            said.push('\n');
-            if line.contains("Ctrl-C ends it") {
+        let mut out = BufReader::new(child.stdout.take().expect("its output"));
+        while out.read_line(&mut said).is_ok_and(|n| n > 0) {
+            if said.trim_end().ends_with("Ctrl-C ends it.") {
                 let client = Client::new(format!("http://127.0.0.1:{port}"));
-                return Self { child, folder, client, said };
+                return Self { child, folder, client, said, _out: out };
             }
         }
         let errors = fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
@@ -81,6 +81,9 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
