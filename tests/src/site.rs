@@ -92,8 +92,8 @@ impl Site {
         site.write("scenes/home.toml", HOME);
         site.write("scenes/related.toml", RELATED);
         std::fs::create_dir_all(site.path("experiments")).expect("a folder");
-        site.publish("popular", &popular(0));
-        site.publish("item_cf", &neighbours());
+        site.publish("popular", &popular(0), 1);
+        site.publish("item_cf", &neighbours(), 1);
         site
     }
 
@@ -125,20 +125,17 @@ impl Site {
         std::fs::write(path, text).expect("a file");
     }
 
-    /// Builds a table from lines `key,item,score` and publishes it.
+    /// Builds a table from lines `key,item,score` as of second `watermark`, and publishes it.
     ///
     /// # Panics
     /// If either fails.
-    pub fn publish(&self, table: &str, lines: &str) {
+    pub fn publish(&self, table: &str, lines: &str, watermark: usize) {
         self.write(&format!("{table}.csv"), &format!("key,item,score\n{lines}"));
         let (input, folder) = (self.text(&format!("{table}.csv")), self.text(&format!("tables/{table}")));
-        must(
-            "weir",
-            &[
-                "table", "build", "--input", &input, "--key", "key", "--item", "item", "--score", "score",
-                "--out", &folder,
-            ],
-        );
+        let columns = ["--key", "key", "--item", "item", "--score", "score"];
+        let watermark = (watermark * 1000).to_string();
+        let rest = ["--watermark", watermark.as_str(), "--out", folder.as_str()];
+        must("weir", &[&["table", "build", "--input", &input], &columns[..], &rest].concat());
         must("weir", &["table", "publish", &folder]);
     }
 }

@@ -52,8 +52,8 @@ fn blocks(mark: &str) -> Vec<Block> {
 /// A site whose catalogue has been described, so that rules in examples can name its attributes.
 fn described() -> Site {
     let site = Site::new();
-    site.publish("popular_lately", &tests::site::popular(5));
-    site.publish("hot", &tests::site::popular(7));
+    site.publish("popular_lately", &tests::site::popular(5), 1);
+    site.publish("hot", &tests::site::popular(7), 1);
     site.write("catalogue.ndjson", &catalogue().iter().map(|e| format!("{e}\n")).collect::<String>());
     must("weir", &["events", "load", &site.text("catalogue.ndjson"), "--config", &site.text("weir.toml")]);
     site

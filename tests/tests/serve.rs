@@ -197,7 +197,7 @@ fn tables_change_under_load_without_a_lost_request() {
             })
             .collect();
         for first in [10, 20, 30, 40, 50] {
-            site.publish("popular", &popular(first));
+            site.publish("popular", &popular(first), first);
             let told = client.post("/v1/tables/popular/publish", "{}");
             assert_eq!(told.status, 200, "{}", told.text);
         }
