@@ -122,3 +122,13 @@ pub fn feed(engine: &Engine, events: Vec<Event>) {
 pub fn block<T>(future: impl Future<Output = T>) -> T {
     actix_web::rt::System::new().block_on(future)
 }
+
+/// Checks that a how-to shows the lines between `// snippet: …` and `// end of snippet` of a test, wherever they break.
+pub fn assert_shown(how_to: &str, test: &str) {
+    let path = format!("{}/../docs/how-to/{how_to}", env!("CARGO_MANIFEST_DIR"));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join("").replace(",)", ")");
+    let document = words(&std::fs::read_to_string(path).unwrap());
+    let code = test.split("// snippet:").nth(1).unwrap().split("// end of snippet").next().unwrap();
+    let inner = code.split_once('{').unwrap().1.rsplit_once('}').unwrap().0;
+    assert!(document.contains(&words(inner)), "docs/how-to/{how_to} shows other code than its test runs");
+}
