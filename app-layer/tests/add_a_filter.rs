@@ -50,21 +50,42 @@ fn live() -> Live {
     let live = Live::new(Actions::default(), Schema::reserved());
     let item = |(name, days, kind): (&str, i64, &str)| {
         let created = Some(Value::Int(NOW - days * DAY));
-        Event::Item(ItemEvent { id: id(name), kind: Some(kind.into()), time: 1, source: None, attributes: [("created".into(), created)].into(), deleted: None })
+        Event::Item(ItemEvent {
+            id: id(name),
+            kind: Some(kind.into()),
+            time: 1,
+            source: None,
+            attributes: [("created".into(), created)].into(),
+            deleted: None,
+        })
     };
     let items = [("old", 400, "item"), ("new", 0, "item"), ("page", 100, "content")].map(item);
-    let records: Vec<Record> = items.into_iter().zip(1..).map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, event }).collect();
+    let records: Vec<Record> = items
+        .into_iter()
+        .zip(1..)
+        .map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, event })
+        .collect();
     live.apply(&records).unwrap();
     live
 }
 
 /// Calls `with` with a query, stores and the three items as candidates that all score 1.
 fn with<T>(live: &Live, with: impl FnOnce(&Query<'_>, &Stores<'_>, Candidates) -> T) -> T {
-    let (items, actions, snapshot, context) = (live.items(), Actions::default(), Snapshot::default(), BTreeMap::new());
+    let (items, actions, snapshot, context) =
+        (live.items(), Actions::default(), Snapshot::default(), BTreeMap::new());
     let access = Access { snapshot: &snapshot, live: live.lists() };
     let stores = Stores { items: &*items, access: &access };
     let query = Query {
-        now_ms: NOW, seed: 0, person: None, state: None, session: &[], anchors: &[], history: 0, actions: &actions, size: 3, context: &context,
+        now_ms: NOW,
+        seed: 0,
+        person: None,
+        state: None,
+        session: &[],
+        anchors: &[],
+        history: 0,
+        actions: &actions,
+        size: 3,
+        context: &context,
     };
     let all = ["old", "new", "page"].map(|name| items.ordinal(name).unwrap());
     let mut candidates = Candidates::given([], all).unwrap();
@@ -80,7 +101,13 @@ fn the_filter_of_the_how_to_keeps_what_it_names() {
     let live = live();
     with(&live, |query, stores, mut candidates| {
         let mut removed = Vec::new();
-        app_layer::filter::sift(&vec![("filter.item_kind", &*filter)], query, stores, &mut candidates, Some(&mut removed));
+        app_layer::filter::sift(
+            &vec![("filter.item_kind", &*filter)],
+            query,
+            stores,
+            &mut candidates,
+            Some(&mut removed),
+        );
         let left: Vec<&str> = candidates.list().iter().map(|c| stores.items.id(c.item).as_str()).collect();
         assert_eq!(left, ["page"]);
         assert!(removed.iter().all(|r| r.by == "filter.item_kind"), "an explanation names it");

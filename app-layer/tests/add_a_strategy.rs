@@ -59,21 +59,42 @@ fn live() -> Live {
     let live = Live::new(Actions::default(), Schema::reserved());
     let item = |(name, days, kind): (&str, i64, &str)| {
         let created = Some(Value::Int(NOW - days * DAY));
-        Event::Item(ItemEvent { id: id(name), kind: Some(kind.into()), time: 1, source: None, attributes: [("created".into(), created)].into(), deleted: None })
+        Event::Item(ItemEvent {
+            id: id(name),
+            kind: Some(kind.into()),
+            time: 1,
+            source: None,
+            attributes: [("created".into(), created)].into(),
+            deleted: None,
+        })
     };
     let items = [("old", 400, "item"), ("new", 0, "item"), ("page", 100, "content")].map(item);
-    let records: Vec<Record> = items.into_iter().zip(1..).map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, event }).collect();
+    let records: Vec<Record> = items
+        .into_iter()
+        .zip(1..)
+        .map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, event })
+        .collect();
     live.apply(&records).unwrap();
     live
 }
 
 /// Calls `with` with a query, stores and the three items as candidates that all score 1.
 fn with<T>(live: &Live, with: impl FnOnce(&Query<'_>, &Stores<'_>, Candidates) -> T) -> T {
-    let (items, actions, snapshot, context) = (live.items(), Actions::default(), Snapshot::default(), BTreeMap::new());
+    let (items, actions, snapshot, context) =
+        (live.items(), Actions::default(), Snapshot::default(), BTreeMap::new());
     let access = Access { snapshot: &snapshot, live: live.lists() };
     let stores = Stores { items: &*items, access: &access };
     let query = Query {
-        now_ms: NOW, seed: 0, person: None, state: None, session: &[], anchors: &[], history: 0, actions: &actions, size: 3, context: &context,
+        now_ms: NOW,
+        seed: 0,
+        person: None,
+        state: None,
+        session: &[],
+        anchors: &[],
+        history: 0,
+        actions: &actions,
+        size: 3,
+        context: &context,
     };
     let all = ["old", "new", "page"].map(|name| items.ordinal(name).unwrap());
     let mut candidates = Candidates::given([], all).unwrap();
@@ -89,7 +110,13 @@ fn the_strategy_of_the_how_to_lifts_what_is_new() {
     let named = [app_layer::strategy::Named { name: "fresh".into(), strategy }];
     let live = live();
     let order = with(&live, |query, stores, mut candidates| {
-        let page = app_layer::strategy::arrange(&named, query, stores, &mut candidates, &mut app_layer::trip::Trip::start(true));
+        let page = app_layer::strategy::arrange(
+            &named,
+            query,
+            stores,
+            &mut candidates,
+            &mut app_layer::trip::Trip::start(true),
+        );
         assert!((candidates.list()[1].score - 1.5).abs() < 1e-3, "today's item has the whole lift");
         assert_eq!(page.moves.iter().filter(|m| m.row == 1).count(), 1, "an explanation tells of it");
         page.rows
