@@ -107,17 +107,18 @@ fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// Prints a result as JSON, or as the text that `text` makes of it.
+/// Prints a result as JSON, or as the text that `text` makes of it. A reader that has gone away (`| head`) is no error.
 fn print<T: serde::Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-    match format {
-        Format::Json => {
-            let json = serde_json::to_string(value)
-                .map_err(|e| Error::invalid("result", format!("cannot be written as JSON: {e}")))?;
-            println!("{json}");
-        }
-        Format::Text => println!("{}", text(value)),
+    use std::io::Write;
+    let line = match format {
+        Format::Json => serde_json::to_string(value)
+            .map_err(|e| Error::invalid("result", format!("cannot be written as JSON: {e}")))?,
+        Format::Text => text(value),
+    };
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output")(e)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

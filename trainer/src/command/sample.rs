@@ -95,7 +95,7 @@ impl Args {
         let config = Config::load(&self.config)?;
         let (samples, about) = match &self.data {
             Some(data) => self.replay(&config, data)?,
-            None => self.from_log(&config)?,
+            None => self.log(&config)?,
         };
         if about.positives == 0 {
             return Err(Error::invalid(
@@ -192,7 +192,7 @@ impl Args {
         Ok((from, to))
     }
 
-    fn from_log(&self, config: &Config) -> Result<(Samples, About)> {
+    fn log(&self, config: &Config) -> Result<(Samples, About)> {
         let dir = self.log.clone().unwrap_or_else(|| config.log.dir.clone());
         let scene = self.scene.as_ref().and_then(|s| s.file_stem()).and_then(|s| s.to_str());
         crate::sample::log::run(config, &dir, scene, self.window, self.negatives, self.seed)

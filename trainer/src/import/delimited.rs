@@ -141,13 +141,13 @@ pub fn rows(path: &Path, options: Options) -> Result<Taken> {
     let mut table = Table::open(path)?;
     let roles =
         Roles::find(&table.names()).map_err(|e| Error::invalid(format!("{}: line 1", path.display()), e))?;
-    let mut taken = Taken::default();
-    taken.report = FileReport {
+    let report = FileReport {
         file: table.path.clone(),
         form: table.form.into(),
         ignored_columns: roles.others.iter().map(|c| table.names[*c].clone()).collect(),
         ..FileReport::default()
     };
+    let mut taken = Taken { report, ..Taken::default() };
     let mut tolerance = Tolerance::new(options);
     let mut times = Times::default();
     while let Some(row) = table.next() {
@@ -158,7 +158,7 @@ pub fn rows(path: &Path, options: Options) -> Result<Taken> {
                 continue;
             }
         };
-        match read_row(&table, &roles, &row, &mut times) {
+        match read_row(&roles, &row, &mut times) {
             Ok((action, value)) => {
                 taken.rows.push(&row.cells[roles.user], &row.cells[roles.item], &action, value, 0);
                 taken.report.read += 1;
@@ -180,13 +180,7 @@ pub fn rows(path: &Path, options: Options) -> Result<Taken> {
 
 type Wrong = (usize, String);
 
-fn read_row(
-    table: &Table,
-    roles: &Roles,
-    row: &Row,
-    times: &mut Times,
-) -> std::result::Result<(String, f64), Wrong> {
-    let _ = table;
+fn read_row(roles: &Roles, row: &Row, times: &mut Times) -> std::result::Result<(String, f64), Wrong> {
     for column in [roles.user, roles.item] {
         check_id(&row.cells[column]).map_err(|e| (column, e.to_string()))?;
     }

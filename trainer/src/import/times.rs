@@ -28,7 +28,7 @@ impl Times {
         let wrong =
             || format!("expected a time (seconds or milliseconds since 1970, or RFC 3339), found {cell:?}");
         let number: f64 = cell.parse().map_err(|_| wrong())?;
-        if !number.is_finite() || number < 0.0 || number > 9e18 {
+        if !(0.0..=9e18).contains(&number) {
             return Err(wrong());
         }
         self.raw.push(number);

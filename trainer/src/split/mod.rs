@@ -43,7 +43,7 @@ impl std::str::FromStr for At {
         if let Ok(share) = text.parse::<f64>() {
             return match share {
                 s if s > 0.0 && s < 1.0 => Ok(Self::Share(s)),
-                s if s >= 1000.0 && s < 9e18 => Ok(Self::Moment(s as i64)),
+                s if (1000.0..9e18).contains(&s) => Ok(Self::Moment(s as i64)),
                 _ => Err(format!(
                     "expected a fraction between 0 and 1, or milliseconds since 1970, found {text}"
                 )),
