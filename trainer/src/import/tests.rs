@@ -1,3 +1,5 @@
+//! Import, by small files of each form and by what is wrong with them.
+
 use super::*;
 
 fn write(dir: &Path, name: &str, text: &str) -> PathBuf {

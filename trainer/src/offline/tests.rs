@@ -1,3 +1,5 @@
+//! Candidate methods on a handful of rows with known answers.
+
 use super::*;
 use crate::data::{Interactions, Report, Sheet};
 

@@ -1,3 +1,5 @@
+//! The loop from DATA to a served model, on a checkerboard with a known answer.
+
 use std::sync::Arc;
 
 use data_layer::access::{Access, Tables};
