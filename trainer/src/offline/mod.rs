@@ -76,7 +76,8 @@ pub(crate) fn best(data: &Data, mut list: Vec<(u32, f32)>, top: usize, ties: &[u
     }
     list.sort_unstable_by(order);
     list.truncate(top);
-    list
+    // A copy of the right size: what was cut off would else be held for every key.
+    list.as_slice().into()
 }
 
 /// The tie-breaking hash of each item (XXH3-64 of the id), by code.
