@@ -68,7 +68,7 @@ fn live() -> Live {
             deleted: None,
         })
     };
-    let items = [("old", 400, "item"), ("new", 0, "item"), ("page", 100, "content")].map(item);
+    let items = [("old", 400, "item"), ("new", 0, "item"), ("page", 6, "content")].map(item);
     let records: Vec<Record> = items
         .into_iter()
         .zip(1..)

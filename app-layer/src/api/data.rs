@@ -27,7 +27,7 @@ pub struct ItemAnswer {
     /// Its kind.
     pub kind: String,
     /// Its attributes.
-    pub attributes: BTreeMap<String, Said>,
+    pub attributes: BTreeMap<String, AttributeAnswer>,
     /// What people did with it, by action.
     pub counters: BTreeMap<String, Counted>,
 }
@@ -38,7 +38,7 @@ pub struct UserAnswer {
     /// Their id.
     pub id: String,
     /// Their attributes.
-    pub attributes: BTreeMap<String, Said>,
+    pub attributes: BTreeMap<String, AttributeAnswer>,
     /// What they did, by action.
     pub counters: BTreeMap<String, Counted>,
     /// What they did lately, newest first.
@@ -47,7 +47,7 @@ pub struct UserAnswer {
 
 /// One attribute.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Said {
+pub struct AttributeAnswer {
     /// Its value.
     #[schema(value_type = serde_json::Value)]
     pub value: Value,
@@ -113,7 +113,9 @@ pub async fn item(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> 
     Ok(HttpResponse::Ok().json(ItemAnswer {
         id: id.to_string(),
         kind: items.kind(item).to_owned(),
-        attributes: attributes.map(|(name, value, time)| (name.to_owned(), Said { value, time })).collect(),
+        attributes: attributes
+            .map(|(name, value, time)| (name.to_owned(), AttributeAnswer { value, time }))
+            .collect(),
         counters: counted(items.counters(item), engine.actions(), time::now()),
     }))
 }
@@ -164,7 +166,7 @@ pub async fn user(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> 
         engine.live().people().read(&who).await?.pop().flatten().ok_or_else(|| unknown("user", &id))?;
     let items = engine.live().items();
     let said = state.attributes.iter().filter_map(|(name, field)| {
-        Some((name.clone(), Said { value: field.value.clone()?, time: field.stamp.time }))
+        Some((name.clone(), AttributeAnswer { value: field.value.clone()?, time: field.stamp.time }))
     });
     let recent = state.actions.iter().map(|a| Recent {
         item: items.id(a.item).to_string(),

@@ -40,6 +40,12 @@ pub fn run(args: &Args) -> Result<()> {
         for address in addresses {
             println!("weir serves on http://{address}");
         }
+        let handle = server.handle();
+        actix_web::rt::spawn(async move {
+            asked_to_stop().await;
+            tracing::info!("stopping: what runs is answered first");
+            handle.stop(true).await;
+        });
         server.await.map_err(Error::io("server"))
     });
     stop.store(true, Ordering::Release);
@@ -81,11 +87,24 @@ pub fn bind(engine: Arc<Engine>) -> Result<(Server, Vec<std::net::SocketAddr>)> 
         App::new().app_data(data.clone()).wrap(from_fn(api::around)).configure(api::routes)
     })
     .workers(workers)
+    .disable_signals()
     .shutdown_timeout(10)
     .bind(listen)
     .map_err(Error::io(format!("server.listen {listen}")))?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))
+}
+
+/// Waits for SIGINT or SIGTERM; both mean the same.
+async fn asked_to_stop() {
+    use actix_web::rt::signal;
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal::unix::signal(signal::unix::SignalKind::terminate()) {
+        futures::future::select(Box::pin(signal::ctrl_c()), Box::pin(terminate.recv())).await;
+        return;
+    }
+    // Without a handler for it the system ends the process, and the log recovers at the next start.
+    let _ = signal::ctrl_c().await;
 }
 
 /// Looks for what moved, each second, away from every request's thread.

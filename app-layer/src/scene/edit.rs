@@ -12,6 +12,11 @@ const NAMING: [&str; 2] = ["fallback", "non_personal"];
 
 /// The name of a component: its `name`, else its `kind`.
 pub fn name_of(component: &Value) -> Option<&str> {
+    component.as_table().and_then(named)
+}
+
+/// [`name_of`] of a table.
+pub fn named(component: &Table) -> Option<&str> {
     let field = |key: &str| component.get(key).and_then(Value::as_str);
     field("name").or_else(|| field("kind"))
 }

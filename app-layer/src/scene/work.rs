@@ -7,7 +7,7 @@ use data_layer::types::Schema;
 use toml::{Table, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::edit::{LISTS, name_of};
+use super::edit::{LISTS, name_of, named};
 use super::known::Known;
 use crate::hint::did_you_mean;
 use crate::{filter, request, strategy};
@@ -94,7 +94,8 @@ impl Work {
         let mut top = Params::new("", tree.clone());
         let [recall, filters, strategies] = LISTS.map(|section| reader.components(&mut top, section));
         let recalls = reader.recalls(&recall);
-        let names: Vec<String> = recalls.iter().map(|plan| plan.name.clone()).collect();
+        // Of the tables, not of the plans: one that does not check is no reason to call its name unknown.
+        let names: Vec<String> = recall.iter().filter_map(|t| named(t).map(str::to_owned)).collect();
         let fallback_names = reader.names(&mut top, "fallback", &names);
         let non_personal = reader.names(&mut top, "non_personal", &names);
         let (rank, rank_missing) = reader.rank(&mut top, &names);
