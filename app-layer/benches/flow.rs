@@ -256,6 +256,13 @@ fn main() {
     println!("the whole flow takes {:.2} times its compute stages", ratio(times[0], times[1]));
     println!("the whole flow is {:.1} times as fast as the first version", ratio(times[2], times[0]));
 
+    let story =
+        futures::executor::block_on(flow::recommend(&engine, &Request { explain: true, ..request.clone() }))
+            .unwrap();
+    let stages =
+        story.explain.iter().flat_map(|e| e.stages.iter().map(|s| format!("{} {} µs", s.name, s.took_us)));
+    println!("one explained request: {}", stages.collect::<Vec<_>>().join(", "));
+
     let mut criterion =
         Criterion::default().sample_size(20).measurement_time(Duration::from_secs(2)).configure_from_args();
     criterion.bench_function("flow/whole", |b| {

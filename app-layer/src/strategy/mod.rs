@@ -34,17 +34,17 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// Changes scores, one per candidate, in order of the rows. What is not finite is taken as unchanged.
     fn score(&self, _: &Query<'_>, _: &Stores<'_>, _: &Candidates, _: &mut [f32]) {}
 
-    /// Judges whether the candidate in row `next` may follow the rows already `placed`.
-    fn judge(
-        &self,
-        _: &Query<'_>,
-        _: &Stores<'_>,
-        _: &Candidates,
-        _placed: &[usize],
-        _next: usize,
-    ) -> Verdict {
-        Verdict::Fine
+    /// Who judges the places of one request; `None` for a strategy that only changes scores. What is the same for all places is looked
+    /// up here, once.
+    fn judge<'a>(&'a self, _: &Query<'_>, _: &Stores<'_>, _: &'a Candidates) -> Option<Box<dyn Judge + 'a>> {
+        None
     }
+}
+
+/// Judges the places of one request.
+pub trait Judge {
+    /// Whether the candidate in row `next` may follow the rows already `placed`.
+    fn verdict(&self, placed: &[usize], next: usize) -> Verdict;
 }
 
 /// What a strategy says about one candidate at one place.
@@ -117,12 +117,19 @@ pub fn arrange(
     let tell_moves = trip.whole;
     let mut arranged = Arranged::default();
     rescore(strategies, query, stores, candidates, tell_moves.then_some(&mut arranged.moves));
-    let mut left = compute::top(stores.items, candidates.list(), candidates.len());
-    while arranged.rows.len() < query.size && !left.is_empty() {
-        let Some(at) = next(strategies, query, stores, candidates, &left, &mut arranged, tell_moves) else {
-            break;
-        };
-        arranged.rows.push(left.remove(at));
+    let all: &Candidates = candidates;
+    let judges = strategies.iter().enumerate();
+    let judges: Vec<(usize, Box<dyn Judge + '_>)> =
+        judges.filter_map(|(by, named)| Some((by, named.strategy.judge(query, stores, all)?))).collect();
+    let mut left = compute::top(stores.items, all.list(), all.len());
+    if judges.is_empty() {
+        left.truncate(query.size);
+        arranged.rows = left;
+    } else {
+        while arranged.rows.len() < query.size && !left.is_empty() {
+            let Some(at) = next(&judges, &left, &mut arranged, tell_moves) else { break };
+            arranged.rows.push(left.remove(at));
+        }
     }
     trip.done("strategies", arranged.rows.len());
     arranged
@@ -156,10 +163,7 @@ fn rescore(
 
 /// Where in `left` the next row stands: the first that is fine for all, else the first that nobody refuses.
 fn next(
-    strategies: &[Named],
-    query: &Query<'_>,
-    stores: &Stores<'_>,
-    candidates: &Candidates,
+    judges: &[(usize, Box<dyn Judge + '_>)],
     left: &[usize],
     arranged: &mut Arranged,
     tell_moves: bool,
@@ -167,9 +171,11 @@ fn next(
     let mut last_resort = None;
     let mut refused: Vec<usize> = Vec::new();
     for (at, &row) in left.iter().enumerate() {
-        let judge = |named: &Named| named.strategy.judge(query, stores, candidates, &arranged.rows, row);
-        let worst = strategies.iter().map(judge).enumerate().map(|(by, v)| (v, by)).max_by_key(|(v, _)| *v);
-        let Some((verdict, by)) = worst.filter(|(v, _)| *v != Verdict::Fine) else { return Some(at) };
+        let verdicts = judges.iter().map(|(by, judge)| (judge.verdict(&arranged.rows, row), *by));
+        let worst = verdicts.max_by_key(|(verdict, _)| *verdict);
+        let Some((verdict, by)) = worst.filter(|(verdict, _)| *verdict != Verdict::Fine) else {
+            return Some(at);
+        };
         match verdict {
             Verdict::Last => last_resort = last_resort.or(Some(at)),
             _ if !refused.contains(&by) => refused.push(by),

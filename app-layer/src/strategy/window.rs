@@ -7,7 +7,7 @@ use compute_layer::{Candidates, Params, Query, Result, Stores};
 use data_layer::live::{Cell, FieldId, Items};
 use data_layer::types::{Ordinal, Schema, ValueType};
 
-use super::{Kind, Strategy, Verdict};
+use super::{Judge, Kind, Strategy, Verdict};
 use crate::hint::did_you_mean;
 
 /// The kind, as a scene names it.
@@ -44,28 +44,50 @@ fn make(params: &mut Params, schema: &Schema) -> Result<Box<dyn Strategy>> {
     Ok(Box::new(Window { attribute, at_most, within, strict: params.flag_or("strict", true)? }))
 }
 
+/// The values of every candidate, looked up once.
+#[derive(Debug)]
+struct Values<'a> {
+    window: &'a Window,
+    values: Vec<u64>,
+    /// Where the values of a row end; they begin where those of the row before end.
+    ends: Vec<usize>,
+}
+
 impl Strategy for Window {
-    fn judge(
-        &self,
+    fn judge<'a>(
+        &'a self,
         _: &Query<'_>,
         stores: &Stores<'_>,
-        candidates: &Candidates,
-        placed: &[usize],
-        next: usize,
-    ) -> Verdict {
-        let Some(field) = stores.items.field(&self.attribute) else { return Verdict::Fine };
-        let list = candidates.list();
-        let window = &placed[placed.len().saturating_sub(self.within - 1)..];
-        if window.len() < self.at_most {
+        candidates: &'a Candidates,
+    ) -> Option<Box<dyn Judge + 'a>> {
+        let field = stores.items.field(&self.attribute)?;
+        let (mut all, mut ends) = (Vec::new(), Vec::with_capacity(candidates.len()));
+        for candidate in candidates.list() {
+            all.extend(values(stores.items, field, candidate.item));
+            ends.push(all.len());
+        }
+        Some(Box::new(Values { window: self, values: all, ends }))
+    }
+}
+
+impl Values<'_> {
+    fn of(&self, row: usize) -> &[u64] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.values[start..self.ends[row]]
+    }
+}
+
+impl Judge for Values<'_> {
+    fn verdict(&self, placed: &[usize], next: usize) -> Verdict {
+        let Window { at_most, within, strict, .. } = self.window;
+        let near = &placed[placed.len().saturating_sub(within - 1)..];
+        if near.len() < *at_most {
             return Verdict::Fine;
         }
-        let full = |value: u64| {
-            let same = |row: &&usize| values(stores.items, field, list[**row].item).any(|v| v == value);
-            window.iter().filter(same).count() >= self.at_most
-        };
-        match values(stores.items, field, list[next].item).any(full) {
+        let full = |value: &u64| near.iter().filter(|row| self.of(**row).contains(value)).count() >= *at_most;
+        match self.of(next).iter().any(full) {
             false => Verdict::Fine,
-            true if self.strict => Verdict::Never,
+            true if *strict => Verdict::Never,
             true => Verdict::Last,
         }
     }
