@@ -10,6 +10,7 @@ use super::format::{
     HeaderError, MOST_PAYLOAD, RECORD_HEADER, RECORD_VERSION, RecordHeader, SEGMENT_HEADER, SEGMENT_VERSION,
     SegmentHeader, Stream,
 };
+use super::mark::Mark;
 use crate::types::{Millis, Partition};
 use crate::{Error, Result};
 
@@ -37,11 +38,14 @@ pub struct Tail {
     pub good: u64,
     /// Bytes it has.
     pub len: u64,
+    /// Whether whole records lie behind the good bytes: parts of a group that a power loss tore in the middle.
+    pub holds_records: bool,
 }
 
 /// Iterator over the records of one folder.
 #[derive(Debug)]
 pub struct Entries {
+    folder: PathBuf,
     stream: Stream,
     waiting: VecDeque<(u64, PathBuf)>,
     open: Option<Segment>,
@@ -55,6 +59,7 @@ pub struct Entries {
 #[derive(Debug)]
 struct Segment {
     path: PathBuf,
+    header: SegmentHeader,
     file: BufReader<File>,
     at: u64,
     /// Length when it was opened; what a writer adds later is for a later read.
@@ -94,7 +99,8 @@ impl Entries {
             waiting.pop_front();
         }
         let last = waiting.front().map_or(0, |(first, _)| first.saturating_sub(1));
-        Ok(Self { stream, waiting, open: None, producer: None, last, tail: None, failed: false })
+        let folder = folder.to_owned();
+        Ok(Self { folder, stream, waiting, open: None, producer: None, last, tail: None, failed: false })
     }
 
     /// Identity of the log, once a segment has been opened.
@@ -123,7 +129,7 @@ impl Entries {
             let newest = self.waiting.is_empty();
             let Some(segment) = &mut self.open else { return Ok(None) };
             if segment.at == segment.len {
-                self.close(newest);
+                self.close(newest, false);
                 continue;
             }
             match segment.record(self.last)? {
@@ -132,7 +138,9 @@ impl Entries {
                     return Ok(Some(entry));
                 }
                 // A group that was being written when the process died: nobody was told of it.
-                Err(_) if newest && !segment.whole_record_follows(self.last)? => self.close(true),
+                Err(_) if newest && !segment.whole_record_follows(self.last)? => self.close(true, false),
+                // The same where the system died too, and had put some pages of the group on the disk and others not.
+                Err(_) if newest && segment.never_synced(&self.folder) => self.close(true, true),
                 Err(detail) => {
                     return Err(corrupt(&segment.path, "record", segment.at, detail));
                 }
@@ -140,10 +148,10 @@ impl Entries {
         }
     }
 
-    fn close(&mut self, newest: bool) {
+    fn close(&mut self, newest: bool, holds_records: bool) {
         let closed = self.open.take();
         if newest {
-            self.tail = closed.map(|s| Tail { path: s.path, good: s.at, len: s.len });
+            self.tail = closed.map(|s| Tail { path: s.path, good: s.at, len: s.len, holds_records });
         }
     }
 
@@ -152,15 +160,21 @@ impl Entries {
         let Some((first, path)) = self.waiting.pop_front() else { return Ok(false) };
         let mut file = File::open(&path).map_err(Error::io(&path))?;
         let len = file.metadata().map_err(Error::io(&path))?.len();
+        let torn = |path| Some(Tail { path, good: 0, len, holds_records: false });
         if len < SEGMENT_HEADER as u64 {
             if self.waiting.is_empty() {
-                self.tail = Some(Tail { path, good: 0, len });
+                self.tail = torn(path);
                 return Ok(false);
             }
             return Err(corrupt(&path, "header", 0, format!("expected {SEGMENT_HEADER} bytes, found {len}")));
         }
         let mut bytes = [0; SEGMENT_HEADER];
         file.read_exact(&mut bytes).map_err(Error::io(&path))?;
+        // The file had its length before a power loss, but not yet its bytes, and nothing was ever behind them.
+        if bytes == [0; SEGMENT_HEADER] && len == SEGMENT_HEADER as u64 && self.waiting.is_empty() {
+            self.tail = torn(path);
+            return Ok(false);
+        }
         let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
             HeaderError::Corrupt(detail) => corrupt(&path, "header", 0, detail),
             HeaderError::Newer(found) => Error::Newer { path: path.clone(), found, known: SEGMENT_VERSION },
@@ -176,7 +190,7 @@ impl Entries {
         }
         self.producer = Some(header.producer);
         let file = BufReader::with_capacity(1 << 18, file);
-        self.open = Some(Segment { path, file, at: SEGMENT_HEADER as u64, len });
+        self.open = Some(Segment { path, header, file, at: SEGMENT_HEADER as u64, len });
         Ok(true)
     }
 }
@@ -224,6 +238,12 @@ impl Segment {
         self.at += size;
         let RecordHeader { kind, partition, sequence, received_ms, .. } = header;
         Ok(Ok(Entry { kind, partition, sequence, received_ms, payload }))
+    }
+
+    /// Whether the bad record at `at` lies behind all that was synced. Then everything behind it does too.
+    fn never_synced(&self, folder: &Path) -> bool {
+        let SegmentHeader { producer, first, .. } = self.header;
+        Mark::read(folder).is_some_and(|m| (m.producer, m.first) == (producer, first) && m.len <= self.at)
     }
 
     /// Whether a whole record lies anywhere behind the bad one at `at`; then that one is not a torn tail.

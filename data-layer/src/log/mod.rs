@@ -6,6 +6,7 @@
 pub mod entries;
 pub mod format;
 pub mod lock;
+pub mod mark;
 #[cfg(test)]
 mod tests;
 pub mod writer;

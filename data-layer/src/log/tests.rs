@@ -141,6 +141,68 @@ fn a_header_torn_at_any_byte_is_replaced() {
     }
 }
 
+/// Power fails while a group of three records is on its way to the disk: the mark stands before it, and any byte may be missing.
+#[test]
+fn a_group_torn_in_the_middle_is_cut_whole_and_kept_beside() {
+    let payloads = ["one", "two is longer", "three", "four"];
+    for at in start_of(1, &payloads)..start_of(3, &payloads) {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
+        writer.append(1, 0, 5, payloads[0].as_bytes());
+        writer.flush().and_then(|()| writer.sync()).unwrap();
+        for payload in &payloads[1..] {
+            writer.append(1, 0, 5, payload.as_bytes());
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        flip(&folder.newest(), at);
+        let torn = if at < start_of(2, &payloads) { 1 } else { 2 };
+        assert_eq!(folder.read().unwrap(), payloads[..torn], "read beside, torn at {at}");
+        folder.append(&["five"]);
+        let expected: Vec<&str> = payloads[..torn].iter().copied().chain(["five"]).collect();
+        assert_eq!(folder.read().unwrap(), expected, "torn at {at}");
+        let kept = folder.newest().with_extension(format!("{}.torn", start_of(torn, &payloads)));
+        assert_eq!(fs::metadata(kept).unwrap().len(), start_of(4, &payloads) - start_of(torn, &payloads));
+    }
+}
+
+/// A mark that is missing, damaged or of another log vouches for nothing, and the log refuses rather than cuts.
+#[test]
+fn without_its_mark_a_log_refuses_what_it_can_not_tell_from_damage() {
+    let payloads = ["one", "two", "three"];
+    for mark in [None, Some(vec![0; 32]), Some(vec![7; 5])] {
+        let folder = Folder::new();
+        let mut writer = folder.writer();
+        for payload in payloads {
+            writer.append(1, 0, 5, payload.as_bytes());
+        }
+        writer.flush().unwrap();
+        drop(writer);
+        flip(&folder.newest(), start_of(1, &payloads) + 20);
+        let path = folder.events().join("SYNCED");
+        match mark {
+            None => fs::remove_file(path).unwrap(),
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+        }
+        assert!(matches!(folder.try_writer().unwrap_err(), Error::Corrupt { .. }));
+    }
+}
+
+#[test]
+fn a_segment_of_zeros_that_never_held_a_record_is_replaced() {
+    let folder = Folder::new();
+    let mut writer = folder.writer().with_segment_bytes(1);
+    for payload in [b"one", b"two"] {
+        writer.append(1, 0, 5, payload);
+        writer.flush().unwrap();
+    }
+    drop(writer);
+    fs::write(folder.newest(), [0; SEGMENT_HEADER]).unwrap();
+    assert_eq!(folder.read().unwrap(), ["one"]);
+    folder.append(&["three"]);
+    assert_eq!(folder.read().unwrap(), ["one", "three"]);
+}
+
 #[test]
 fn damage_before_the_tail_is_named_with_file_and_offset() {
     let payloads = ["one", "two is longer", "three"];

@@ -2,13 +2,14 @@
 //! folder; the lock is `lock.rs`'s.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::entries::{Entries, segments};
+use super::entries::{Entries, Tail, segments};
 use super::format::{SEGMENT_HEADER, SegmentHeader, Stream, encode_record};
+use super::mark::{Mark, Marker};
 use crate::types::{Millis, Partition};
 use crate::{Error, Result};
 
@@ -22,6 +23,7 @@ pub struct Writer {
     header: SegmentHeader,
     path: PathBuf,
     file: File,
+    marker: Marker,
     /// Bytes of the segment that are written.
     len: u64,
     /// Sequence of the last record that is written.
@@ -59,9 +61,10 @@ impl Writer {
         let namespace = xxh3_64(namespace.as_bytes());
         let last = entries.last_sequence();
         let header = SegmentHeader { stream, producer, first: last + 1, namespace };
-        let (path, file, len) = match entries.tail() {
+        let (header, (path, file, len)) = match entries.tail() {
             Some(tail) if tail.good >= SEGMENT_HEADER as u64 => {
-                (tail.path.clone(), cut(&tail.path, tail.good, tail.len)?, tail.good)
+                let header = SegmentHeader { first: newest, ..header };
+                (header, (tail.path.clone(), cut(tail)?, tail.good))
             }
             other => {
                 if let Some(tail) = other {
@@ -69,12 +72,13 @@ impl Writer {
                     std::fs::remove_file(&tail.path).map_err(Error::io(&tail.path))?;
                 }
                 sync_parents(folder)?;
-                create(folder, &header)?
+                (header, create(folder, &header)?)
             }
         };
+        let marker = Marker::open(folder, &Mark { producer, first: header.first, len })?;
         let (folder, buffer) = (folder.to_owned(), Vec::new());
         let (written, broken, segment_bytes) = (last, None, SEGMENT_BYTES);
-        Ok(Self { folder, header, path, file, len, written, last, buffer, broken, segment_bytes })
+        Ok(Self { folder, header, path, file, marker, len, written, last, buffer, broken, segment_bytes })
     }
 
     /// The same with shorter segments, for tests.
@@ -150,7 +154,14 @@ impl Writer {
         self.file.sync_data().map_err(|error| {
             self.broken = Some(error.to_string());
             Error::io(&self.path)(error)
-        })
+        })?;
+        self.mark();
+        Ok(())
+    }
+
+    fn mark(&mut self) {
+        let SegmentHeader { producer, first, .. } = self.header;
+        self.marker.set(&Mark { producer, first, len: self.len });
     }
 
     fn check(&self) -> Result<()> {
@@ -171,6 +182,7 @@ impl Writer {
         let header = SegmentHeader { first: self.written + 1, ..self.header };
         (self.path, self.file, self.len) = create(&self.folder, &header)?;
         self.header = header;
+        self.mark();
         Ok(())
     }
 }
@@ -212,13 +224,29 @@ fn create(folder: &Path, header: &SegmentHeader) -> Result<(PathBuf, File, u64)>
     }
 }
 
-/// Opens a segment for appending after its good bytes.
-fn cut(path: &Path, good: u64, len: u64) -> Result<File> {
-    let file = OpenOptions::new().append(true).open(path).map_err(Error::io(path))?;
-    if good < len {
-        let bytes = len - good;
-        tracing::warn!(path = %path.display(), offset = good, bytes, "cutting off a torn tail");
-        file.set_len(good).and_then(|()| file.sync_all()).map_err(Error::io(path))?;
+/// Opens a segment for appending after its good bytes, and puts those on the disk: a process that was killed may have left
+/// records there that it never synced, and whoever sends one of them again is told that it is safe.
+fn cut(tail: &Tail) -> Result<File> {
+    let path = &tail.path;
+    let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(Error::io(path))?;
+    if tail.good < tail.len {
+        let (offset, bytes) = (tail.good, tail.len - tail.good);
+        tracing::warn!(path = %path.display(), offset, bytes, "cutting off a torn tail");
+        if tail.holds_records {
+            keep(&mut file, tail)?;
+        }
+        file.set_len(tail.good).map_err(Error::io(path))?;
     }
+    file.sync_all().map_err(Error::io(path))?;
     Ok(file)
+}
+
+/// Keeps bytes that are cut off although whole records are among them, beside the segment.
+fn keep(file: &mut File, tail: &Tail) -> Result<()> {
+    let path = tail.path.with_extension(format!("{}.torn", tail.good));
+    tracing::warn!(path = %path.display(), "it holds whole records, of a group that was never acknowledged; keeping it");
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(tail.good)).map_err(Error::io(&tail.path))?;
+    file.read_to_end(&mut bytes).map_err(Error::io(&tail.path))?;
+    std::fs::write(&path, bytes).map_err(Error::io(&path))
 }
