@@ -9,7 +9,7 @@ use crate::types::time::HOUR;
 const DAYS_KEPT: i64 = 8;
 /// Values are summed in millionths.
 const MICRO: f64 = 1e6;
-/// Largest magnitude of a value that a sum takes, so that sums stay exact for centuries.
+/// Largest magnitude of a value. Sums have 128 bits: with 64, nine thousand such values would overflow one.
 pub const MOST_VALUE: f64 = 1e9;
 
 /// The windows that reports and exports show.
@@ -17,8 +17,8 @@ pub const WINDOWS: [(&str, Millis); 3] = [("1h", HOUR), ("1d", 24 * HOUR), ("7d"
 
 /// A value in millionths, clamped to ±[`MOST_VALUE`].
 #[must_use]
-pub fn micros(value: f64) -> i64 {
-    (value.clamp(-MOST_VALUE, MOST_VALUE) * MICRO).round() as i64
+pub fn micros(value: f64) -> i128 {
+    (value.clamp(-MOST_VALUE, MOST_VALUE) * MICRO).round() as i128
 }
 
 /// Count and sum of values, per action: in total, and by hour for the last eight UTC days.
@@ -33,7 +33,7 @@ pub struct Counters {
 struct Series {
     action: ActionId,
     count: u64,
-    micros: i64,
+    micros: i128,
     hours: Vec<Bucket>,
 }
 
@@ -41,7 +41,7 @@ struct Series {
 struct Bucket {
     hour: i64,
     count: u32,
-    micros: i64,
+    micros: i128,
 }
 
 impl Counters {
@@ -139,10 +139,10 @@ impl Counters {
     /// last `span` milliseconds and at most an hour more; `span` up to seven days. Hours after `now_ms` don't count.
     #[must_use]
     pub fn window(&self, action: ActionId, span: Millis, now_ms: Millis) -> (u64, f64) {
-        let wanted = (now_ms - span).div_euclid(HOUR)..=now_ms.div_euclid(HOUR);
+        let wanted = now_ms.saturating_sub(span).div_euclid(HOUR)..=now_ms.div_euclid(HOUR);
         let Some(series) = self.find(action) else { return (0, 0.0) };
         let inside = series.hours.iter().filter(|b| wanted.contains(&b.hour));
-        let (count, micros) = inside.fold((0u64, 0i64), |(c, m), b| (c + u64::from(b.count), m + b.micros));
+        let (count, micros) = inside.fold((0u64, 0i128), |(c, m), b| (c + u64::from(b.count), m + b.micros));
         (count, micros as f64 / MICRO)
     }
 
@@ -209,6 +209,17 @@ mod tests {
             counters.add(ActionId(*action), *value, *time);
         }
         counters
+    }
+
+    #[test]
+    fn the_greatest_values_never_overflow_a_sum() {
+        let mut counters = Counters::default();
+        for _ in 0..20_000 {
+            counters.add(ActionId(0), f64::MAX, 0);
+        }
+        assert_eq!(counters.sum(ActionId(0)), 20_000.0 * MOST_VALUE);
+        assert_eq!(counters.window(ActionId(0), i64::MAX, i64::MIN), (0, 0.0));
+        assert_eq!(counters.window(ActionId(0), HOUR, 1), (20_000, 20_000.0 * MOST_VALUE));
     }
 
     proptest! {

@@ -20,9 +20,9 @@ const BUCKET: Millis = 6 * HOUR;
 /// Buckets kept per item, newest included: 30 days, ten half-lives.
 const KEPT: i64 = 120;
 
-/// A positive weight in millionths.
-fn micros(weight: f32) -> i64 {
-    (f64::from(weight.min(1e9)) * 1e6).round() as i64
+/// A positive weight in millionths; sums of them have 128 bits and don't overflow.
+fn micros(weight: f32) -> i128 {
+    (f64::from(weight.min(1e9)) * 1e6).round() as i128
 }
 
 /// A finite score with a total order.
@@ -49,7 +49,7 @@ type Place = (Reverse<Score>, u64, Ordinal);
 #[derive(Debug)]
 struct Item {
     /// Bucket number to weight in millionths, oldest first.
-    buckets: Vec<(i64, i64)>,
+    buckets: Vec<(i64, i128)>,
     head: i64,
     place: Option<Place>,
 }
@@ -80,7 +80,7 @@ impl Trending {
         out.extend(listed.map(|(Reverse(s), _, item)| Scored { item: *item, score: relative(s.0) }));
     }
 
-    fn change(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis, sign: i64) {
+    fn change(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis, sign: i128) {
         // Not `<= 0.0`: a weight that is no number must not pass either.
         if weight.is_nan() || weight <= 0.0 {
             return;
@@ -108,10 +108,10 @@ impl Trending {
 }
 
 /// log2 of the decayed sum, as of bucket 0.
-fn score(buckets: &[(i64, i64)]) -> Option<f64> {
+fn score(buckets: &[(i64, i128)]) -> Option<f64> {
     let per_bucket = BUCKET as f64 / HALF_LIFE as f64;
     let (newest, _) = *buckets.last()?;
-    let decayed = |(number, sum): &(i64, i64)| *sum as f64 * ((number - newest) as f64 * per_bucket).exp2();
+    let decayed = |(number, sum): &(i64, i128)| *sum as f64 * ((number - newest) as f64 * per_bucket).exp2();
     let sum: f64 = buckets.iter().map(decayed).sum();
     Some(sum.log2() + newest as f64 * per_bucket)
 }
@@ -135,6 +135,15 @@ mod tests {
         trending.add(2, 2, 2.0, 1003 * DAY);
         trending.add(3, 3, -2.0, 1003 * DAY);
         assert_eq!(listed(&trending), [(2, 1.0), (1, 0.5)]);
+    }
+
+    #[test]
+    fn the_greatest_weights_never_overflow() {
+        let mut trending = Trending::default();
+        for _ in 0..20_000 {
+            trending.add(1, 1, f32::MAX, 0);
+        }
+        assert_eq!(listed(&trending), [(1, 1.0)]);
     }
 
     proptest! {
