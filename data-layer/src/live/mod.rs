@@ -239,8 +239,14 @@ impl Live {
             Event::Identify(event) => {
                 let (from, into) =
                     (Person::anonymous(event.anonymous.clone()), Person::user(event.user.clone()));
-                deeds.merge(&from, &into);
-                let state = self.people.get(&from).filter(|_| self.learns(&into));
+                let learns = self.learns(&into);
+                if learns {
+                    deeds.merge(&from, &into);
+                } else {
+                    // Nothing of it enters the user's state, so no retraction may take it out of there.
+                    deeds.erase(&from);
+                }
+                let state = self.people.get(&from).filter(|_| learns);
                 consumer::run(&Change::Identified { from: &from, into: &into, state }, stores);
             }
             Event::Erase(event) => {

@@ -111,6 +111,27 @@ fn people() -> Vec<Person> {
     ["p0", "p1", "p2"].iter().flat_map(|n| of(n)).collect()
 }
 
+#[test]
+fn a_retraction_takes_nothing_from_a_user_who_never_learnt_the_deed() {
+    let (guest, user) = (Person::anonymous(id("g")), Person::user(id("u")));
+    let opt_out = UserEvent {
+        person: user.clone(),
+        time: NOW,
+        source: None,
+        attributes: [("personalize".to_owned(), Some(Value::Bool(false)))].into(),
+    };
+    let live = live(&[
+        interaction(Some("own"), &user, "i", "click", NOW),
+        interaction(Some("guest"), &guest, "i", "click", NOW),
+        Event::User(opt_out),
+        Event::Identify(Identify { anonymous: id("g"), user: id("u"), time: NOW }),
+        Event::Retraction(Retraction { id: id("guest"), time: NOW }),
+    ]);
+    let state = live.person(&user).unwrap();
+    assert_eq!((state.actions.len(), state.met.len(), state.counters.all()), (1, 1, 1));
+    assert_eq!(live.items().counters(0).all(), 1);
+}
+
 fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
     let value = prop_oneof![
         Just(("price", None)),
