@@ -191,7 +191,8 @@ impl Join {
         let decided = |at: &usize| self.outcomes[*at].as_ref().map_or(Millis::MIN, |o| o.decision.time);
         let list = self.by_person.get(person)?;
         let until = list.partition_point(|at| decided(at) <= time);
-        let recent = list[..until].iter().rev().take_while(|at| decided(at) >= time - self.window);
+        let recent =
+            list[..until].iter().rev().take_while(|at| decided(at) >= time.saturating_sub(self.window));
         recent.filter_map(|at| self.holds(*at, item).map(|place| (*at, place))).next()
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::decode::noun;
-use super::fields::{Fields, text_ok};
+use super::fields::{Fields, in_time, text_ok};
 use crate::config::Actions;
 use crate::live::counters::MOST_VALUE;
 use crate::types::event::{Erase, Identify, Impression, Interaction, ItemEvent, Retraction, Seen, UserEvent};
@@ -71,29 +71,25 @@ impl Checker<'_> {
     /// # Errors
     /// As [`Checker::check`].
     pub fn check_typed(&self, event: &Event) -> Result<(), String> {
-        let attributes = match event {
-            Event::Item(e) => &e.attributes,
-            Event::User(e) => &e.attributes,
+        let (time, attributes) = match event {
+            Event::Item(e) => (e.time, &e.attributes),
+            Event::User(e) => (e.time, &e.attributes),
             Event::Interaction(e) => {
                 self.known(&e.action)?;
-                return in_range(e.value);
+                in_range(e.value)?;
+                e.context.iter().try_for_each(|(name, value)| finite(value, "context", name))?;
+                return in_time("time", e.time).map(drop);
             }
             Event::Schema(_) => return Err("type: schema records are the server's own".to_owned()),
-            Event::Retraction(_) | Event::Impression(_) | Event::Identify(_) | Event::Erase(_) => {
-                return Ok(());
-            }
+            Event::Retraction(Retraction { time, .. })
+            | Event::Impression(Impression { time, .. })
+            | Event::Identify(Identify { time, .. })
+            | Event::Erase(Erase { time, .. }) => return in_time("time", *time).map(drop),
         };
+        in_time("time", time)?;
         for (name, value) in attributes {
             name_ok(name)?;
-            let finite = match value {
-                Some(Value::Float(f)) => f.is_finite(),
-                Some(Value::Vector(v)) => v.iter().all(|x| x.is_finite()),
-                Some(Value::Geo { lat, lon }) => lat.is_finite() && lon.is_finite(),
-                _ => true,
-            };
-            if !finite {
-                return Err(format!("attributes.{name}: expected finite numbers"));
-            }
+            value.iter().try_for_each(|value| finite(value, "attributes", name))?;
         }
         Ok(())
     }
@@ -237,6 +233,17 @@ fn in_range(value: f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("value: expected a number of at most {MOST_VALUE:e} in magnitude, found {value}"))
+}
+
+/// The log is JSON, which has no other numbers: one in it could never be read again.
+fn finite(value: &Value, within: &str, name: &str) -> Result<(), String> {
+    let finite = match value {
+        Value::Float(f) => f.is_finite(),
+        Value::Vector(v) => v.iter().all(|x| x.is_finite()),
+        Value::Geo { lat, lon } => lat.is_finite() && lon.is_finite(),
+        Value::Bool(_) | Value::Int(_) | Value::String(_) | Value::Strings(_) => true,
+    };
+    if finite { Ok(()) } else { Err(format!("{within}.{name}: expected finite numbers")) }
 }
 
 fn person(fields: &mut Fields) -> Result<Person, String> {

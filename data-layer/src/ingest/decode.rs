@@ -17,6 +17,9 @@ pub enum Form {
     Auto,
 }
 
+/// Most events of one body: each rejected one is answered with a sentence, so they must be few beside the body.
+pub const MOST_EVENTS: usize = 1 << 18;
+
 /// One event as it came, or why it is none.
 pub type Decoded = std::result::Result<Map<String, Value>, String>;
 
@@ -29,6 +32,17 @@ pub fn decode(body: &[u8], form: Form) -> Result<Vec<Decoded>> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(wrong("expected a JSON object, an array of them, or one per line; found nothing"));
     }
+    let events = read(body, form)?;
+    if events.len() > MOST_EVENTS {
+        let found = events.len();
+        return Err(wrong(&format!(
+            "expected at most {MOST_EVENTS} events, found {found}; send them in parts"
+        )));
+    }
+    Ok(events)
+}
+
+fn read(body: &[u8], form: Form) -> Result<Vec<Decoded>> {
     match form {
         Form::Ndjson => lines(body),
         Form::Json => json(body).map_err(|e| wrong(&e)),
@@ -56,7 +70,9 @@ fn json(body: &[u8]) -> std::result::Result<Vec<Decoded>, String> {
 fn lines(body: &[u8]) -> Result<Vec<Decoded>> {
     let lines = body.split(|b| *b == b'\n').zip(1u64..);
     let lines = lines.filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace));
+    // One more than are taken, so that too many are noticed and not many more.
     let events: Vec<Decoded> = lines
+        .take(MOST_EVENTS + 1)
         .map(|(line, number)| match serde_json::from_slice(line) {
             Ok(value) => object(value),
             // serde counts lines within the line; ours is the one that helps.

@@ -127,10 +127,7 @@ impl Fields {
                 return Err(format!("{name}: expected milliseconds since 1970 or RFC 3339, found {found}"));
             }
         };
-        if (FIRST..=LAST).contains(&found) {
-            return Ok(Some(found));
-        }
-        Err(format!("{name}: expected a time in the years 1 to 9999, found {found}"))
+        in_time(name, found).map(Some)
     }
 
     /// An object; empty where absent.
@@ -141,6 +138,17 @@ impl Fields {
             Some(other) => Err(format!("{name}: expected an object, found {}", noun(&other))),
         }
     }
+}
+
+/// A time that is one: in the years 1 to 9999.
+///
+/// # Errors
+/// A sentence that names the field.
+pub fn in_time(name: &str, found: Millis) -> Result<Millis, String> {
+    if (FIRST..=LAST).contains(&found) {
+        return Ok(found);
+    }
+    Err(format!("{name}: expected a time in the years 1 to 9999, found {found}"))
 }
 
 /// Whether a text has 1 to `most` bytes and no control characters.

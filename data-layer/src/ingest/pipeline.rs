@@ -220,19 +220,22 @@ impl Pipeline {
 
     fn decide(&mut self, decisions: &[Decision]) {
         self.stats.decisions_waiting.fetch_sub(decisions.len() as u64, Ordering::Relaxed);
+        let mut written = 0;
         for decision in decisions {
             match format::encode_decision(decision) {
-                Ok(payload) => drop(self.decisions.append(format::DECISION, 0, decision.time, &payload)),
-                Err(error) => tracing::error!(error, "a decision could not be written"),
+                Ok(payload) => {
+                    self.decisions.append(format::DECISION, 0, decision.time, &payload);
+                    written += 1;
+                }
+                Err(error) => tracing::error!(error, request = decision.request_id, "a decision was dropped"),
             }
         }
-        match self.decisions.flush() {
-            Ok(()) => Stats::add(&self.stats.decisions, decisions.len()),
-            Err(error) => {
-                Stats::add(&self.stats.decisions_dropped, decisions.len());
-                tracing::error!(%error, "decisions could not be appended");
-            }
+        if let Err(error) = self.decisions.flush() {
+            tracing::error!(%error, "decisions could not be appended");
+            written = 0;
         }
+        Stats::add(&self.stats.decisions, written);
+        Stats::add(&self.stats.decisions_dropped, decisions.len() - written);
     }
 }
 

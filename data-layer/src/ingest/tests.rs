@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::live::{Counters, Items};
+use crate::log::Reader;
 use crate::types::time::{DAY, MINUTE};
-use crate::types::{Id, Person, Value};
+use crate::types::{DecisionItem, Id, Interaction, Person, Value};
 use futures::executor::block_on;
+use std::sync::atomic::AtomicU64;
 
 const NOW: Millis = 20_000 * DAY;
 
@@ -236,10 +238,8 @@ fn decisions_are_kept_and_never_in_the_way() {
         ingest.decide(Decision { request_id: format!("r{n}"), ..Decision::default() });
     }
     ingest.close().unwrap();
-    let ids: Vec<String> = crate::log::Reader::decisions(&world.config.log.dir, "main")
-        .unwrap()
-        .map(|d| d.unwrap().request_id)
-        .collect();
+    let ids: Vec<String> =
+        Reader::decisions(&world.config.log.dir, "main").unwrap().map(|d| d.unwrap().request_id).collect();
     assert_eq!(ids, (0..20).map(|n| format!("r{n}")).collect::<Vec<_>>());
 }
 
@@ -258,4 +258,64 @@ fn typed_events_are_checked_too() {
     let ingest = world.open();
     assert!(ingest.live().person(&user).is_none());
     assert_eq!(clicks(ingest.live(), "i1"), 1);
+}
+
+/// One number that JSON can't hold would make a log unreadable from there on; one time beyond all calendars would overflow sums.
+#[test]
+fn what_a_log_could_not_give_back_never_enters_it() {
+    let world = World::new();
+    let ingest = world.open();
+    let id = |text: &str| Id::new(text).unwrap();
+    let act = |time: Millis, hour: f64| {
+        Event::Interaction(Interaction {
+            id: None,
+            person: Person::user(id("u")),
+            item: id("i"),
+            action: "click".to_owned(),
+            value: 1.0,
+            time,
+            request_id: None,
+            session: None,
+            context: [("hour".to_owned(), Value::Float(hour))].into(),
+        })
+    };
+    let events = vec![
+        act(NOW, f64::NAN),
+        act(Millis::MIN, 1.0),
+        act(NOW, 1.0),
+        check::erase(Person::user(id("v")), -1 << 60),
+    ];
+    let receipt = block_on(ingest.submit_events(events, NOW)).unwrap();
+    assert_eq!(receipt.rejected.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 1, 3]);
+    let shown = |score: f32| DecisionItem {
+        id: id("i"),
+        position: 0,
+        score,
+        sources: Vec::new(),
+        propensity: None,
+        features: vec![score],
+    };
+    for score in [1.0, f32::NAN, 2.0] {
+        ingest.decide(Decision { items: vec![shown(score)], ..Decision::default() });
+    }
+    let stats = Arc::clone(&ingest.inner.stats);
+    ingest.close().unwrap();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!((count(&stats.decisions), count(&stats.decisions_dropped)), (2, 1));
+    let events = Reader::events(&world.config.log.dir, "main").unwrap();
+    assert_eq!(events.map(Result::unwrap).count(), 1);
+    let decisions = Reader::decisions(&world.config.log.dir, "main").unwrap();
+    assert_eq!(decisions.map(|d| d.unwrap().items[0].score).collect::<Vec<_>>(), [1.0, 2.0]);
+}
+
+/// A body of nothing but mistakes would otherwise get an answer of many times its size.
+#[test]
+fn a_call_has_a_bounded_number_of_events() {
+    let world = World::new();
+    let ingest = world.open();
+    let many = vec!["0"; decode::MOST_EVENTS + 1].join(",");
+    let error = ingest.submit(format!("[{many}]").as_bytes(), Form::Auto, NOW).map(drop).unwrap_err();
+    assert!(error.to_string().contains("send them in parts"), "{error}");
+    let lines = "0\n".repeat(decode::MOST_EVENTS + 1);
+    assert!(ingest.submit(lines.as_bytes(), Form::Ndjson, NOW).is_err());
 }

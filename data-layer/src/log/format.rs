@@ -216,8 +216,16 @@ pub fn decode_event(kind: u8, payload: &[u8]) -> Result<Event, String> {
 /// JSON of a decision.
 ///
 /// # Errors
-/// What the serialiser says.
+/// A number that is not finite, which JSON can't hold: one such record would make the log unreadable. What the serialiser says.
 pub fn encode_decision(decision: &Decision) -> Result<Vec<u8>, String> {
+    for (item, at) in decision.items.iter().zip(0..) {
+        let mut numbers =
+            item.features.iter().chain([&item.score]).chain(item.sources.iter().map(|s| &s.score));
+        let finite = numbers.all(|n| n.is_finite()) && item.propensity.is_none_or(f64::is_finite);
+        if !finite {
+            return Err(format!("items[{at}]: expected finite numbers, found {item:?}"));
+        }
+    }
     json(decision)
 }
 
