@@ -65,7 +65,9 @@ fn configurations_load() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("weir.toml");
         std::fs::write(&path, &block.text).expect("a file");
-        if let Err(error) = data_layer::config::Config::load(&path) {
+        // Secrets that an example takes from the environment.
+        let environment = [("SHOP_KEY".to_owned(), "a secret of some length".to_owned())];
+        if let Err(error) = data_layer::config::Config::load_with(&path, environment) {
             panic!("{}: {error}", block.place());
         }
     }
@@ -146,4 +148,15 @@ fn links_between_pages_lead_somewhere() {
         }
     }
     assert!(broken.is_empty(), "links that lead nowhere:\n  {}", broken.join("\n  "));
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let index = read("docs/README.md");
+    let missing: Vec<String> = files("docs", "md")
+        .iter()
+        .filter_map(|page| page.strip_prefix("docs").ok().map(|p| p.to_string_lossy().into_owned()))
+        .filter(|page| page != "README.md" && !index.contains(&format!("({page}")))
+        .collect();
+    assert!(missing.is_empty(), "docs/README.md does not name:\n  {}", missing.join("\n  "));
 }

@@ -1,9 +1,10 @@
 //! A real server over HTTP: feedback changes the next answer, faults lose nothing, and versions change under load.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use data_layer::registry::{ModelFile, Registry};
 use serde_json::{Value, json};
 use tests::programs::{must, run};
 use tests::server::Server;
@@ -210,6 +211,58 @@ fn tables_change_under_load_without_a_lost_request() {
     assert!(answered.load(Ordering::Relaxed) > 20);
     assert!(seen.len() > 1, "generations changed while answers were given: {seen:?}");
     assert_eq!(client.recommend(home("last")).ids()[0], "i40", "rolled back to the one before");
+}
+
+/// A model that orders by the score of one source, or the other way round.
+fn model(weight: f64) -> ModelFile {
+    let tensors = [("weights".to_owned(), vec![weight]), ("intercept".to_owned(), vec![0.0])];
+    ModelFile {
+        format: 1,
+        name: "order".into(),
+        family: "logistic".into(),
+        features: vec!["source.popular.rank".into()],
+        tensors: tensors.into(),
+        trained: BTreeMap::new(),
+        metrics: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn models_change_under_load_without_a_lost_request() {
+    let site = Site::new();
+    let config = data_layer::config::Config::load(site.config()).expect("a configuration");
+    let registry = Registry::of(&config);
+    registry.publish("order", &model(1.0)).expect("a model");
+    let scene = std::fs::read_to_string(site.path("scenes/home.toml")).expect("a scene");
+    site.write("scenes/home.toml", &scene.replace("[[filter]]", "[rank]\nmodel = \"order\"\n\n[[filter]]"));
+    let server = Server::start(&site.config());
+    let client = &server.client;
+    let stop = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let asker = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                let answer = client.recommend(home("new"));
+                let version = answer.json()["versions"]["model"].as_str().unwrap_or_default().to_owned();
+                // One version a request: what it says it used is what it used.
+                let forward = answer.ids()[0] == "i0";
+                assert_eq!(forward, version == "order@1" || version == "order@3", "{}", answer.text);
+                seen.insert(version);
+            }
+            seen
+        });
+        for weight in [-1.0, 1.0, -1.0] {
+            registry.store("order", &model(weight)).expect("a model");
+            let told = client.post("/v1/models/order/publish", "{}");
+            assert_eq!(told.status, 200, "{}", told.text);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+        stop.store(true, Ordering::Relaxed);
+        asker.join().expect("no request was lost")
+    });
+    assert!(seen.len() >= 3, "versions changed while answers were given: {seen:?}");
+    assert_eq!(client.post("/v1/models/order/rollback", "{}").status, 200);
+    assert_eq!(client.recommend(home("last")).ids()[0], "i0", "rolled back to the one before");
 }
 
 #[test]
