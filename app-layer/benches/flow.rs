@@ -18,7 +18,7 @@ use app_layer::{Engine, flow};
 use compute_layer::{Deadline, Query, Stores, compute};
 use criterion::Criterion;
 use data_layer::registry::{ModelFile, Registry};
-use site::{NOW, Site, block, catalogue, click, feed, id};
+use site::{NOW, Site, catalogue, click, feed, id};
 
 const ITEMS: usize = 2_500;
 
@@ -256,12 +256,11 @@ fn main() {
     println!("the whole flow takes {:.2} times its compute stages", ratio(times[0], times[1]));
     println!("the whole flow is {:.1} times as fast as the first version", ratio(times[2], times[0]));
 
-    let story =
-        futures::executor::block_on(flow::recommend(&engine, &Request { explain: true, ..request.clone() }))
-            .unwrap();
-    let stages =
-        story.explain.iter().flat_map(|e| e.stages.iter().map(|s| format!("{} {} µs", s.name, s.took_us)));
-    println!("one explained request: {}", stages.collect::<Vec<_>>().join(", "));
+    engine.metrics().fold();
+    let text = engine.metrics().render(&engine);
+    for line in text.lines().filter(|line| line.starts_with("weir_stage_seconds_sum")) {
+        println!("all runs: {line}");
+    }
 
     let mut criterion =
         Criterion::default().sample_size(20).measurement_time(Duration::from_secs(2)).configure_from_args();
@@ -269,5 +268,4 @@ fn main() {
         b.iter(|| futures::executor::block_on(flow::recommend(&engine, &request)).unwrap())
     });
     criterion.final_summary();
-    block(async {});
 }
