@@ -59,7 +59,7 @@ pub fn column(path: &Path, frame: &DataFrame, name: &str, to: &DataType) -> Resu
 /// The texts of a column.
 ///
 /// # Errors
-/// As [`column`]; also where a row holds nothing.
+/// As `column`; also where a row holds nothing.
 pub fn texts<T>(
     path: &Path,
     frame: &DataFrame,
