@@ -39,11 +39,12 @@ pub struct Decided<'a> {
     pub arranged: Arranged,
 }
 
-/// Whether the whole funnel is recorded: debug calls, and a share of the others by the hash of the request's id.
+/// Whether everything is noted: for an explanation; and for the log, where there is one, of debug calls and of a share of the others by the
+/// hash of the request's id.
 #[must_use]
-pub fn is_whole(request: &Request, turn: &Turn, share: f64) -> bool {
-    request.needs_debug()
-        || (xxh3_64(turn.request_id.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64 <= share && share > 0.0
+pub fn is_whole(engine: &Engine, request: &Request, turn: &Turn, share: f64) -> bool {
+    let drawn = || (xxh3_64(turn.request_id.as_bytes()) >> 11) as f64 / (1_u64 << 53) as f64;
+    request.explain || engine.ingest().is_some() && (request.needs_debug() || drawn() < share)
 }
 
 /// Hands the record to the log.

@@ -20,7 +20,7 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
     let turn = Turn::of(engine, &scenes, scene, request)?;
     let work = scenes.work(scene, &turn.buckets)?;
     let asked = Asked::check(engine, request, &work)?;
-    let mut trip = Trip::start(decide::is_whole(request, &turn, work.record_share));
+    let mut trip = Trip::start(decide::is_whole(engine, request, &turn, work.record_share));
 
     // The one wait: what is known of who asks.
     let reader = read::wave(engine, request, &mut trip).await;
