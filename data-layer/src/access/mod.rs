@@ -26,7 +26,7 @@ pub const EVERYBODY: &str = "all";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Merge {
-    /// The live list, where there is one; else the static one.
+    /// The live list, where there is one with anything in it; else the static one.
     Replace,
     /// Scores of the same item are added.
     Sum,
@@ -51,12 +51,20 @@ pub struct ListSpec {
     #[serde(default)]
     pub merge: Merge,
     /// What scores of the live list are multiplied with; 1 by default.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "finite")]
     pub live_weight: f32,
 }
 
 fn one() -> f32 {
     1.0
+}
+
+fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<f32, D::Error> {
+    let weight = f32::deserialize(from)?;
+    if weight.is_finite() {
+        return Ok(weight);
+    }
+    Err(serde::de::Error::custom(format!("live_weight: expected a finite number, found {weight}")))
 }
 
 /// A table with its items as ordinals of this process.
@@ -177,10 +185,11 @@ impl Access<'_> {
         let mut fresh = Vec::new();
         let live_key = if key == EVERYBODY { "" } else { key };
         let has_live = self.live.list(live, live_key, at_most, &mut fresh);
-        fresh.iter_mut().for_each(|scored| scored.score *= spec.live_weight);
+        let weigh = |score: f32| (score * spec.live_weight).clamp(f32::MIN, f32::MAX);
+        fresh.iter_mut().for_each(|scored| scored.score = weigh(scored.score));
         let mut merged = Vec::new();
         let has_static = match table {
-            Some(_) if has_live && spec.merge == Merge::Replace => false,
+            Some(_) if !fresh.is_empty() && spec.merge == Merge::Replace => false,
             Some(table) => table.list(key, usize::MAX, &mut merged)?,
             None => false,
         };

@@ -112,6 +112,8 @@ impl Tables {
                 return Vec::new();
             }
         };
+        // What is wrong with a table that is there no more is nobody's concern.
+        self.errors.lock().retain(|name, _| folders.contains(name));
         let before = self.snapshot();
         let mut tables = before.tables.clone();
         let mut swaps = Vec::new();
@@ -194,6 +196,20 @@ impl Tables {
 
     fn load(&self, folder: &Folder, generation: &str) -> Result<Mapped> {
         let table = folder.open(Some(generation), Verify::Full)?;
+        if table.header().entries == 0 {
+            return Err(Error::invalid(
+                table.path().display().to_string(),
+                "has no entries; it is never served",
+            ));
+        }
+        if folder.current()?.is_none() {
+            let table = folder.name();
+            tracing::warn!(
+                table,
+                generation,
+                "nothing was ever published of it; serving the newest generation"
+            );
+        }
         let mut ordinals: Vec<Ordinal> = Vec::with_capacity(table.dictionary_len() as usize);
         let all: Vec<u32> = (0..table.dictionary_len()).collect();
         for chunk in all.chunks(CHUNK) {

@@ -74,6 +74,19 @@ fn a_generation_copied_in_by_hand_is_served() {
 }
 
 #[test]
+fn an_empty_generation_is_never_served_and_a_table_that_went_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    let table = Folder::of(&config, "hot").unwrap();
+    let tables = Tables::open(&config, live).unwrap();
+    table.build(Writer::new(table.spec(0)).unwrap()).unwrap();
+    assert!(tables.poll().is_empty());
+    assert!(tables.errors()[0].detail.contains("no entries"));
+    std::fs::remove_dir_all(table.path()).unwrap();
+    assert!(tables.poll().is_empty() && tables.errors().is_empty());
+}
+
+#[test]
 fn a_corrupt_generation_leaves_the_old_one_serving() {
     let folder = tempfile::tempdir().unwrap();
     let (config, live) = start(folder.path());
@@ -207,6 +220,14 @@ fn one_path_reads_both_sides() {
     let replaced = read(&format!("{both}merge = 'replace'"), "all", 9).unwrap();
     assert_eq!(replaced, (true, scored(&[(7, 1.0), (8, 0.4)])));
     assert_eq!(read(both, "other", 9).unwrap(), (false, Vec::new()));
+    let cold = Access { snapshot: &snapshot, live: &Fixed(&[]) };
+    let (spec, mut list) = (toml::from_str(&format!("{both}merge = 'replace'")).unwrap(), Vec::new());
+    assert!(cold.list(&spec, "all", 9, &mut list).unwrap());
+    assert_eq!(list, scored(&[(0, 1.0), (1, 0.5)]), "an empty live list replaces nothing");
+    for weight in ["nan", "inf", "1e300"] {
+        let text = format!("table = 'hot'\nlive_weight = {weight}");
+        assert!(toml::from_str::<ListSpec>(&text).is_err(), "{weight}");
+    }
     assert!(read("table = 'none'", "all", 9).is_err());
     assert!(read("table = 'none'\nlive = 'trending'", "all", 9).unwrap().0);
     assert!(toml::from_str::<ListSpec>("table = 'hot'\nlife = 'x'").is_err());

@@ -137,6 +137,8 @@ impl Models {
                 return Vec::new();
             }
         };
+        // What is wrong with a model that is there no more is nobody's concern.
+        self.errors.lock().retain(|name, _| names.contains(name));
         let before = self.snapshot();
         let mut models = before.models.clone();
         let mut swaps = Vec::new();
