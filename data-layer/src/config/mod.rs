@@ -152,12 +152,14 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Config {
-    /// Reads a file, lays `WEIR__…` variables of the environment over it, and checks everything.
+    /// Reads a file, lays `WEIR__…` variables of the environment over it, and checks everything. Variables that are no text
+    /// are read with replacement characters, so that one of another program harms nobody.
     ///
     /// # Errors
     /// A file that can't be read, a key that does not exist (with its line and a suggestion), a value that makes no sense.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Self::load_with(path, std::env::vars())
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self::load_with(path, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     /// As [`Config::load`], with the environment as an input.

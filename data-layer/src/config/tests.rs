@@ -165,3 +165,22 @@ fn the_documentation_shows_every_key() {
         assert!(key.iter().any(|key| key.get(known).is_some()), "server.keys.{known}");
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_variable_that_is_no_text_is_no_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weir.toml");
+    std::fs::write(&path, "").unwrap();
+    if std::env::var_os("LANGUAGE_OF_NOBODY").is_some() {
+        return Config::load(std::env::var_os("WEIR_TOML").unwrap()).map(drop).unwrap();
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "config::tests::a_variable_that_is_no_text_is_no_panic"])
+        .env("LANGUAGE_OF_NOBODY", std::ffi::OsStr::from_bytes(b"\xff"))
+        .env("WEIR_TOML", &path)
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+}
