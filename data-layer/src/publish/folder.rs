@@ -214,13 +214,15 @@ impl Folder {
             Some(generation) => generation,
             None => return Err(self.none()),
         };
+        let generation = self.resolve(Some(&generation))?;
+        // Before the check, so that nobody removes it between the check and the step.
+        let _lock = Lock::take(&self.path)?;
         let table = self.open(Some(&generation), Verify::Full)?;
         let place = || format!("table {} generation {generation}", self.name);
         let new = table.statistics();
         if new.entries == 0 {
             return Err(Error::invalid(place(), "has no entries; an empty table is never published"));
         }
-        let _lock = Lock::take(&self.path)?;
         let before = self.current().ok().flatten().filter(|before| *before != generation);
         if let (Gate::Similar { least_share }, Some(before)) = (gate, before) {
             let before = self.open(Some(&before), Verify::Header)?;

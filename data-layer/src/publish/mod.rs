@@ -10,9 +10,11 @@ mod pointer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
@@ -29,7 +31,7 @@ pub fn write_whole(
 ) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = temporary(&folder.join(&*name));
     let written = (|| {
         let mut file = BufWriter::new(File::create(&temporary)?);
         fill(&mut file)?;
@@ -42,6 +44,14 @@ pub fn write_whole(
         let _ = std::fs::remove_file(&temporary);
     }
     renamed
+}
+
+/// A name beside a file that nothing else uses and nothing reads: two processes that share a folder from two containers may have
+/// the same number.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let drawn = RandomState::new().hash_one(std::process::id());
+    path.with_file_name(format!(".{name}.{drawn:016x}.tmp"))
 }
 
 /// Renames within a folder, durably.

@@ -34,8 +34,9 @@ impl Pointer {
     /// A pointer that names nothing, or what the system said.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = Self::path(folder);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let text = match std::fs::read(&path) {
+            // What is not text names nothing, and is mended like everything else that names nothing.
+            Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(&path)(error)),
         };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Config, check_name, namespace_root};
-use crate::publish::{Lock, Pointer, rename, write_whole};
+use crate::publish::{Lock, Pointer, rename, temporary, write_whole};
 use crate::{Error, Result};
 
 pub use models::{Loaded, ModelError, ModelSwap, Models, ModelsSnapshot};
@@ -171,7 +171,7 @@ impl Registry {
         // Never a number that was once published, even where its folder was removed.
         let published = Pointer::read(&folder).ok().flatten().map_or(0, |p| highest(&p));
         let version = newest.max(published) + 1;
-        let temporary = folder.join(format!(".{version}.{}.tmp", std::process::id()));
+        let temporary = temporary(&folder.join(version.to_string()));
         std::fs::create_dir_all(&temporary).map_err(Error::io(&temporary))?;
         write_json(&temporary.join("model.json"), &stored)?;
         write_json(&temporary.join("metrics.json"), &stored.model.metrics)?;
@@ -291,7 +291,8 @@ impl Registry {
 
     fn versions(&self, name: &str) -> Result<Vec<Version>> {
         check_name(name).map_err(|detail| Error::invalid("model", detail))?;
-        let current = self.current(name)?;
+        // A pointer that names nothing is reported by `current`; versions can be listed, and published, all the same.
+        let current = self.current(name).ok().flatten();
         let numbers = folders(&self.folder(name))?.into_iter().filter_map(|folder| folder.parse().ok());
         let mut all: Vec<Version> =
             numbers.map(|version: u32| Version { version, current: current == Some(version) }).collect();

@@ -87,6 +87,21 @@ fn damage_and_newer_forms_are_noticed() {
 }
 
 #[test]
+fn publishing_mends_a_pointer_whatever_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::of(&config(folder.path()));
+    registry.publish("ctr", &model(1.0)).unwrap();
+    for bad in [&b""[..], b"seventeen\n", b"\xff\xfe\n", b"../1\n"] {
+        std::fs::write(registry.folder("ctr").join("CURRENT"), bad).unwrap();
+        assert!(registry.current("ctr").unwrap_err().to_string().contains("CURRENT:1"), "{bad:?}");
+        assert_eq!(registry.activate("ctr", Some(1)).unwrap(), 1);
+        std::fs::write(registry.folder("ctr").join("CURRENT"), bad).unwrap();
+        let version = registry.publish("ctr", &model(2.0)).unwrap();
+        assert_eq!(registry.load("ctr", None).unwrap().0, version);
+    }
+}
+
+#[test]
 fn models_swap_and_a_bad_one_leaves_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());

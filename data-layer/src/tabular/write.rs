@@ -74,8 +74,7 @@ impl Writer {
     /// What the system said.
     pub fn create(path: impl AsRef<Path>, columns: &[(&str, ColumnType)]) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let temporary = crate::publish::temporary(&path);
         let wrong = |e: ParquetError| Error::invalid(path.display().to_string(), e.to_string());
         let fields: std::result::Result<Vec<_>, _> =
             columns.iter().map(|(n, kind)| field(n, *kind)).collect();
