@@ -45,14 +45,14 @@ pub fn decode(body: &[u8], form: Form) -> Result<Vec<Decoded>> {
 fn read(body: &[u8], form: Form) -> Result<Vec<Decoded>> {
     match form {
         Form::Ndjson => lines(body),
-        Form::Json => json(body).map_err(|e| wrong(&e)),
+        Form::Json => json(body).or_else(|detail| elements(body).ok_or_else(|| wrong(&detail))),
         Form::Auto => {
             let first = body.iter().find(|b| !b.is_ascii_whitespace());
             let several = first == Some(&b'{') && body.trim_ascii().contains(&b'\n');
             match json(body) {
                 Ok(events) => Ok(events),
                 Err(_) if several => lines(body),
-                Err(detail) => Err(wrong(&detail)),
+                Err(detail) => elements(body).ok_or_else(|| wrong(&detail)),
             }
         }
     }
@@ -67,6 +67,41 @@ fn json(body: &[u8]) -> std::result::Result<Vec<Decoded>, String> {
     }
 }
 
+/// The elements of an array of which some are no JSON, such as half a surrogate pair: the good ones are taken all the same. `None`
+/// where the array does not end, or nothing in it can be read.
+fn elements(body: &[u8]) -> Option<Vec<Decoded>> {
+    let inner = body.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let (mut texts, mut start, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0u32, false, false);
+    for (at, byte) in inner.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.checked_sub(1)?,
+            b',' if depth == 0 && texts.len() <= MOST_EVENTS => {
+                texts.push(&inner[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    texts.push(&inner[start..]);
+    let one = |(text, number): (&&[u8], usize)| match serde_json::from_slice(text) {
+        Ok(value) => object(value),
+        Err(error) => Err(format!("expected JSON: {} in element {number}", what(&error))),
+    };
+    let events: Vec<Decoded> = texts.iter().zip(0..).map(one).collect();
+    (depth == 0 && !quoted && events.iter().any(Decoded::is_ok)).then_some(events)
+}
+
+/// What is wrong, without the place, which counts within the text that was parsed.
+fn what(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
 fn lines(body: &[u8]) -> Result<Vec<Decoded>> {
     let lines = body.split(|b| *b == b'\n').zip(1u64..);
     let lines = lines.filter(|(line, _)| !line.iter().all(u8::is_ascii_whitespace));
@@ -77,8 +112,7 @@ fn lines(body: &[u8]) -> Result<Vec<Decoded>> {
             Ok(value) => object(value),
             // serde counts lines within the line; ours is the one that helps.
             Err(error) => {
-                let text = error.to_string();
-                let what = text.split(" at line ").next().unwrap_or(&text);
+                let what = what(&error);
                 Err(format!("expected JSON: {what} at line {number} column {}", error.column()))
             }
         })
@@ -146,6 +180,20 @@ mod tests {
             "{} !expected an event (a JSON object), found the number 3 \
              !expected an event (a JSON object), found null"
         );
+    }
+
+    #[test]
+    fn one_bad_element_does_not_take_the_others_of_an_array_with_it() {
+        assert_eq!(
+            outcome(r#"[{"a":"\ud83d"},{"b":"],\"["},{"c":[1,{"d":2}]},{"e":1e999},,]"#, Form::Json),
+            "!expected JSON: unexpected end of hex escape in element 0 {\"b\":\"],\\\"[\"} {\"c\":[1,{\"d\":2}]} \
+             !expected JSON: number out of range in element 3 \
+             !expected JSON: EOF while parsing a value in element 4 !expected JSON: EOF while parsing a value in element 5"
+        );
+        for body in [r#"[{"a":1},{"b"]"#, r#"[{"a":1},"b]"#, "[{}}]", "[x]", "[,]", r#"[{"a":1}] x"#, "[{]}"]
+        {
+            assert!(outcome(body, Form::Auto).starts_with("400 body: expected JSON"), "{body}");
+        }
     }
 
     #[test]

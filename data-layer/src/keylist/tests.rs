@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Error;
 use crate::types::time::parse_rfc3339;
+use xxhash_rust::xxh3::xxh3_64;
 
 type Lists = BTreeMap<String, Vec<(String, f32)>>;
 
@@ -194,6 +195,55 @@ fn no_flipped_bit_and_no_cut_gives_a_wrong_list() {
     assert!(check_damaged(&longer, &path, Verify::Header, &lists));
     for zeros in [0, 1, 4096, whole.len()] {
         assert!(check_damaged(&vec![0; zeros], &path, Verify::Full, &lists), "{zeros} zeros");
+    }
+}
+
+/// Makes every sum fit again, as someone would who means harm.
+fn mend(bytes: &mut [u8], header: &Header) {
+    let sections = header.sections.named();
+    let index = header.sections.index;
+    let buckets = bytes[index.offset as usize..][..index.length as usize].chunks_exact_mut(64);
+    buckets.for_each(|bucket| put(bucket, 56, xxh3_64(&bucket[..56])));
+    for (slot, (_, section)) in sections.iter().enumerate() {
+        let sum = xxh3_64(&bytes[section.offset as usize..][..section.length as usize]);
+        put(bytes, 1024 + 32 * slot + 16, sum);
+    }
+    put(bytes, 4088, xxh3_64(&bytes[..4088]));
+}
+
+fn put(bytes: &mut [u8], at: usize, sum: u64) {
+    bytes[at..at + 8].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[test]
+fn a_file_that_lies_with_sums_that_fit_is_no_panic_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.keylist");
+    let lists = sample(40);
+    let keys: Vec<&str> = lists.keys().map(String::as_str).collect();
+    let mut state = 0x2545_f491_4f6c_dd1d;
+    for codec in [ScoreCodec::Exact, ScoreCodec::Affine] {
+        let whole = bytes(spec(KeyKind::String, codec), &lists);
+        let header = Header::decode(&whole, &path).unwrap();
+        for _ in 0..1_500 {
+            let mut lying = whole.clone();
+            // Half of the lies are in the header, where the lengths are.
+            let within = if next(&mut state).is_multiple_of(2) { 1200 } else { whole.len() };
+            for _ in 0..1 + next(&mut state) % 4 {
+                let value = [0, 1, 0x7f, 0x80, 0xff, next(&mut state) as u8][next(&mut state) % 6];
+                lying[next(&mut state) % within] = value;
+            }
+            mend(&mut lying, &header);
+            for verify in [Verify::Header, Verify::Full] {
+                let Ok(table) = open(&lying, &path, verify) else { continue };
+                table.multi_get(&keys, &mut |_, found| {
+                    found.into_iter().flatten().for_each(|list| assert!(list.iter().count() <= MAX_LIST));
+                });
+                for found in table.iter().take_while(Result::is_ok).flatten() {
+                    assert!(found.1.iter().all(|(item, _)| table.dictionary(item).len() <= 256));
+                }
+            }
+        }
     }
 }
 

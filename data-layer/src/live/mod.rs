@@ -54,8 +54,8 @@ pub trait LiveLists: Send + Sync {
     fn list(&self, name: &str, key: &str, at_most: usize, out: &mut Vec<Scored>) -> bool;
 }
 
-/// A read lock on the item table. Hold it for one request's computing, never across an await or a call of
-/// [`Live::intern`] or [`Live::apply`].
+/// A read lock on the item table. Hold it for one request's computing, one at a time on a thread, never across an await or a
+/// call of [`Live::intern`] or [`Live::apply`]: a second one would wait for a writer that waits for the first.
 pub type ItemsGuard<'a> = RwLockReadGuard<'a, ItemTable>;
 
 /// Records whose effects are applied under one write lock.

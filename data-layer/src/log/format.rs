@@ -1,5 +1,5 @@
 //! Bytes of a segment: its header, its records, and the payload of each kind. Little-endian; described in `docs/formats.md`.
-//! Not for files: those are `segment.rs`'s and `reader.rs`'s.
+//! Not for files: those are `entries.rs`'s and `writer.rs`'s.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
