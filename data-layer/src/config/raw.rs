@@ -88,14 +88,39 @@ struct RawDir {
     dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct RawSchema {
-    #[serde(default)]
     unknown: Unknown,
-    #[serde(default)]
     user: BTreeMap<String, ValueType>,
-    #[serde(flatten)]
     items: BTreeMap<String, ValueType>,
+}
+
+/// By hand, because what serde flattens loses its line.
+impl<'de> Deserialize<'de> for RawSchema {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> serde::de::Visitor<'de> for Visit {
+            type Value = RawSchema;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a section of attributes and their types")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<RawSchema, A::Error> {
+                let mut schema = RawSchema::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.as_str() {
+                        "unknown" => schema.unknown = map.next_value()?,
+                        "user" => schema.user = map.next_value()?,
+                        _ => drop(schema.items.insert(name, map.next_value()?)),
+                    }
+                }
+                Ok(schema)
+            }
+        }
+        from.deserialize_map(Visit)
+    }
 }
 
 impl File {

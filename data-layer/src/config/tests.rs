@@ -42,6 +42,10 @@ fn a_typo_has_its_line_and_a_suggestion() {
     assert!(said.ends_with("weir.toml:2:1: unknown key `lisen`; did you mean `listen`?"), "{said}");
     let said = refused("[tabels]\n", &[]);
     assert!(said.contains("weir.toml:1:2") && said.contains("did you mean `tables`"), "{said}");
+    let said = refused("[schema]\nstars = \"int\"\nprice = \"flaot\"\n", &[]);
+    assert!(said.ends_with("weir.toml:3:9: unknown value `flaot`; did you mean `float`?"), "{said}");
+    let said = refused("[schema.user]\nage = \"number\"\n", &[]);
+    assert!(said.contains("weir.toml:2:7: unknown value `number`; expected one of bool, int"), "{said}");
     let said = refused("[server]\nlisten = \"x\n", &[]);
     assert!(said.contains("weir.toml:2:"), "{said}");
 }

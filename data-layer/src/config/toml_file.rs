@@ -27,18 +27,21 @@ pub fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     Error::invalid(place, describe(error.message()))
 }
 
-/// The parser's message in our words, with a suggestion for an unknown key.
+/// The parser's message in our words, with a suggestion for an unknown key or word.
 #[must_use]
 pub fn describe(message: &str) -> String {
-    // serde words an unknown key "unknown field `a`, expected one of `b`, `c`"; anything else passes through.
-    let Some(rest) = message.strip_prefix("unknown field `") else {
+    // serde words it "unknown field `a`, expected one of `b`, `c`", or variant; anything else passes through.
+    let of = |what: &str| message.strip_prefix(&format!("unknown {what} `"))?.split_once('`');
+    let (what, Some((name, rest))) = (match (of("field"), of("variant")) {
+        (Some(field), _) => ("key", Some(field)),
+        (None, variant) => ("value", variant),
+    }) else {
         return message.trim().replace('\n', "; ");
     };
-    let Some((name, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     match suggest(name, known.iter().copied()) {
-        Some(near) => format!("unknown key `{name}`; did you mean `{near}`?"),
-        None => format!("unknown key `{name}`; expected one of {}", known.join(", ")),
+        Some(near) => format!("unknown {what} `{name}`; did you mean `{near}`?"),
+        None => format!("unknown {what} `{name}`; expected one of {}", known.join(", ")),
     }
 }
 
