@@ -319,3 +319,22 @@ fn a_call_has_a_bounded_number_of_events() {
     let lines = "0\n".repeat(decode::MOST_EVENTS + 1);
     assert!(ingest.submit(lines.as_bytes(), Form::Ndjson, NOW).is_err());
 }
+
+#[test]
+fn an_empty_vector_is_the_same_after_a_restart() {
+    let world = World::with("[schema]\nlook = \"vector\"\n[schema.user]\ntaste = \"vector\"\n");
+    let read = |ingest: &Ingest| {
+        let user = ingest.live().person(&Person::user(Id::new("u").unwrap())).unwrap();
+        (user.attribute("taste").cloned(), value(ingest.live(), "i", "look"))
+    };
+    let ingest = world.open();
+    let body = format!(
+        r#"[{{"type":"user","id":"u","time":{NOW},"attributes":{{"taste":[]}}}},
+        {{"type":"item","id":"i","time":{NOW},"attributes":{{"look":[]}}}}]"#
+    );
+    assert_eq!(send(&ingest, &body).accepted, 2);
+    let first = read(&ingest);
+    ingest.close().unwrap();
+    assert_eq!(read(&world.open()), first);
+    assert_eq!(first.1, Some(Value::Vector(Vec::new())));
+}

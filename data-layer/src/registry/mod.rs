@@ -198,6 +198,7 @@ impl Registry {
     /// # Errors
     /// Nothing was published before, or it is gone or corrupt; the pointer then stays.
     pub fn rollback(&self, name: &str) -> Result<u32> {
+        check_name(name).map_err(|detail| Error::invalid("model", detail))?;
         let folder = self.folder(name);
         if !folder.is_dir() {
             return Err(not_found(name, None));
@@ -223,6 +224,7 @@ impl Registry {
     /// # Errors
     /// A pointer that can't be read.
     pub fn current(&self, name: &str) -> Result<Option<u32>> {
+        check_name(name).map_err(|detail| Error::invalid("model", detail))?;
         let folder = self.folder(name);
         Pointer::read(&folder)?.map(|pointer| number(&folder, &pointer)).transpose()
     }
@@ -270,6 +272,7 @@ impl Registry {
     /// # Errors
     /// What the system said.
     pub fn keep(&self, name: &str, keep: usize) -> Result<Vec<u32>> {
+        check_name(name).map_err(|detail| Error::invalid("model", detail))?;
         let folder = self.folder(name);
         if !folder.is_dir() {
             return Ok(Vec::new());

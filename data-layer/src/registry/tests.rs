@@ -64,6 +64,10 @@ fn what_can_not_be_served_is_refused() {
         assert!(said.contains(part), "{said}");
     }
     assert!(registry.publish("a/b", &model(1.0)).is_err());
+    for outside in ["..", "../models", "/tmp", ""] {
+        assert!(registry.rollback(outside).is_err() && registry.current(outside).is_err(), "{outside}");
+        assert!(registry.keep(outside, 1).is_err() && registry.activate(outside, None).is_err(), "{outside}");
+    }
     assert!(registry.names().unwrap().is_empty(), "nothing was left behind");
 }
 
