@@ -390,7 +390,7 @@ mod tests {
         let checker = Checker { actions: &Actions::default(), received_ms: NOW };
         let decoded = decode(event.as_bytes(), Form::Json).unwrap().pop().unwrap();
         let checked = decoded.and_then(|event| checker.check(event));
-        checked.and_then(|(mut event, _)| settle(&mut event, &schema)).unwrap_err()
+        checked.and_then(|(mut event, _)| settle(&mut event, &schema, &schema)).unwrap_err()
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl Ingest {
             decisions,
             dedupe,
             schema,
+            fixed: config.schema.clone(),
             live: Arc::clone(&live),
             stats: Arc::clone(&stats),
             _lock: lock,

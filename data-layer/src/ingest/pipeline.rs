@@ -79,6 +79,8 @@ pub(super) struct Pipeline {
     pub decisions: Writer,
     pub dedupe: Dedupe,
     pub schema: Schema,
+    /// What the configuration says of types.
+    pub fixed: Schema,
     pub live: Arc<Live>,
     pub stats: Arc<Stats>,
     pub _lock: Lock,
@@ -176,7 +178,7 @@ impl Pipeline {
     ) -> Receipt {
         let (mut accepted, mut duplicates) = (0, 0);
         for (index, mut event) in events {
-            let settled = typing::settle(&mut event, &self.schema);
+            let settled = typing::settle(&mut event, &self.schema, &self.fixed);
             match settled.and_then(|schema| self.append(event, schema, received_ms, group)) {
                 Ok(true) => accepted += 1,
                 Ok(false) => duplicates += 1,

@@ -144,6 +144,28 @@ fn types_are_inferred_once_logged_and_kept() {
 }
 
 #[test]
+fn an_inferred_integer_widens_and_a_chosen_one_does_not() {
+    let world = World::with("[schema]\nstock = \"int\"\n");
+    let ingest = world.open();
+    let item = |name: &str, id: &str, value: &str| {
+        format!(r#"{{"type":"item","id":"{id}","time":1,"attributes":{{"{name}":{value}}}}}"#)
+    };
+    for (id, price) in [("a", "20"), ("b", "19.5"), ("c", "18")] {
+        assert_eq!(send(&ingest, &item("price", id, price)).accepted, 1, "{price}");
+    }
+    let prices = |ingest: &Ingest| ["a", "b", "c"].map(|id| value(ingest.live(), id, "price"));
+    assert_eq!(prices(&ingest), [20.0, 19.5, 18.0].map(|p| Some(Value::Float(p))));
+    for (name, value) in [("stock", "1.5"), ("created", "1.5")] {
+        let said = told(&ingest, &item(name, "a", value));
+        assert!(said.contains("expected int, as the schema says, found float"), "{said}");
+    }
+    let before = ingest.live().schema();
+    ingest.close().unwrap();
+    let ingest = world.open();
+    assert_eq!((prices(&ingest)[0].clone(), ingest.live().schema()), (Some(Value::Float(20.0)), before));
+}
+
+#[test]
 fn unknown_attributes_are_ignored_or_rejected_where_the_schema_says_so() {
     let item = r#"{"type":"item","id":"i","time":1,"attributes":{"colour":"red","price":1}}"#;
     let world = World::with("[schema]\nprice = \"float\"\nunknown = \"ignore\"\n");

@@ -10,11 +10,12 @@ use crate::types::{Event, Schema, Unknown, Value, ValueType};
 pub const MOST_NAMES: usize = 4096;
 
 /// Brings the attributes of an event to the types of the schema. Gives the schema that has to stand before the event, where it
-/// is a new one.
+/// is a new one: with types for new attributes, and with a float for what was inferred an integer and now isn't one, because
+/// many programs write 20.0 as 20. `fixed` names the types that somebody chose, which stay.
 ///
 /// # Errors
 /// A sentence that names the attribute and both types.
-pub fn settle(event: &mut Event, schema: &Schema) -> Result<Option<Schema>, String> {
+pub fn settle(event: &mut Event, schema: &Schema, fixed: &Schema) -> Result<Option<Schema>, String> {
     let (owner, attributes) = match event {
         Event::Item(e) => (Owner::Item, &mut e.attributes),
         Event::User(e) => (Owner::User, &mut e.attributes),
@@ -25,6 +26,11 @@ pub fn settle(event: &mut Event, schema: &Schema) -> Result<Option<Schema>, Stri
     let mut dropped: Vec<String> = Vec::new();
     for (name, value) in attributes.iter_mut() {
         match (types.get(name), schema.unknown) {
+            (Some(ValueType::Int), _)
+                if matches!(value, Some(Value::Float(_))) && !fixed.of(owner).contains_key(name) =>
+            {
+                inferred.insert(name.clone(), ValueType::Float);
+            }
             (Some(to), _) => widen(name, value, *to)?,
             (None, Unknown::Store) => {
                 if let Some(value) = value {
@@ -45,8 +51,10 @@ pub fn settle(event: &mut Event, schema: &Schema) -> Result<Option<Schema>, Stri
     if inferred.is_empty() {
         return Ok(None);
     }
-    if types.len() + inferred.len() > MOST_NAMES {
-        let first = inferred.keys().next().map_or("", |n| n);
+    let mut new = inferred.keys().filter(|name| !types.contains_key(*name)).peekable();
+    if let Some(first) = new.peek().copied()
+        && types.len() + new.count() > MOST_NAMES
+    {
         return Err(format!(
             "attributes.{first}: the schema already names {}, at most {MOST_NAMES}",
             types.len()
