@@ -191,7 +191,11 @@ impl Tables {
         if known {
             return Err(None);
         }
-        self.load(&folder, &wanted).map(Some).map_err(|e| failed(&wanted, file, e))
+        self.load(&folder, &wanted).map(Some).map_err(|error| {
+            // What the system refused, such as one file more, it may allow the next time: that is tried again.
+            let file = file.filter(|_| !matches!(error, Error::Io { .. }));
+            failed(&wanted, file, error)
+        })
     }
 
     fn load(&self, folder: &Folder, generation: &str) -> Result<Mapped> {

@@ -146,7 +146,7 @@ impl Folder {
             let entry = entry.map_err(Error::io(&self.path))?;
             let name = entry.file_name();
             let Some(generation) = name.to_str().and_then(|n| n.strip_suffix(".keylist")) else { continue };
-            if generation.starts_with('.') {
+            if !is_generation(generation) {
                 continue;
             }
             // A file may be removed between the listing and here.
@@ -321,6 +321,15 @@ impl Folder {
             hint: format!("; {} holds none, build one first", self.path.display()),
         }
     }
+}
+
+/// Whether a name is that of a generation: a time and eight hex digits. A copy under another name would else be the newest of all.
+fn is_generation(name: &str) -> bool {
+    let time = |c: char| c.is_ascii_digit() || "TZ-".contains(c);
+    let hex = |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase();
+    name.rsplit_once('-').is_some_and(|(at, sum)| {
+        !at.is_empty() && at.chars().all(time) && sum.len() == 8 && sum.chars().all(hex)
+    })
 }
 
 fn stat(table: &Table) -> Stat {

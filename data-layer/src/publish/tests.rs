@@ -110,6 +110,10 @@ fn a_publish_that_was_killed_leaves_the_old_one() {
     // What a kill leaves behind at each step: part of a table, part of a pointer, a lock that nobody holds.
     std::fs::write(folder.path().join(".20990101T000000Z-00000000.keylist.1.tmp"), b"WEIRKL").unwrap();
     std::fs::write(folder.path().join(".CURRENT.1.tmp"), b"2099").unwrap();
+    // And what people leave behind: copies that sort after every time.
+    for name in ["backup", "z-00000000", &format!("old {good}"), &format!("{good}-x")] {
+        std::fs::copy(folder.file(&good), folder.file(name)).unwrap();
+    }
     assert_eq!(folder.served().unwrap(), Some(good.clone()));
     assert_eq!(folder.list().unwrap().len(), 1);
     let next = build(&folder, 2, 1);
