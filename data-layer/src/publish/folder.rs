@@ -1,5 +1,6 @@
 //! The folder of one table: its generations, its pointer, and what moves it.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -129,7 +130,7 @@ impl Folder {
         self.path.join(format!("{generation}.{EXTENSION}"))
     }
 
-    /// All generations, newest first by name, which starts with the watermark.
+    /// All generations, newest first: by watermark, which their names start with; of one second, the file written last.
     ///
     /// # Errors
     /// What the system said; a folder that does not exist has none.
@@ -152,10 +153,12 @@ impl Folder {
             // A file may be removed between the listing and here.
             let Ok(data) = entry.metadata() else { continue };
             let current = current.as_deref() == Some(generation);
-            all.push(Generation { generation: generation.to_owned(), current, bytes: data.len() });
+            let written = data.modified().ok();
+            all.push((written, Generation { generation: generation.to_owned(), current, bytes: data.len() }));
         }
-        all.sort_by(|a, b| b.generation.cmp(&a.generation));
-        Ok(all)
+        let watermark = |g: &Generation| g.generation.split('-').next().map(str::to_owned);
+        all.sort_by_cached_key(|(written, g)| Reverse((watermark(g), *written, g.generation.clone())));
+        Ok(all.into_iter().map(|(_, generation)| generation).collect())
     }
 
     /// What `CURRENT` names; `None` where nothing was ever published.
