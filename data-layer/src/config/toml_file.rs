@@ -56,8 +56,11 @@ pub fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 
 /// The known name nearest to what was written, if it is near enough to be meant.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = (name.chars().count() / 3).clamp(1, 3);
-    let scored = known.into_iter().map(|k| (distance(name, k), k));
+    let long = name.chars().count();
+    let near = (long / 3).clamp(1, 3);
+    // The distance is at least the difference of the lengths: a name of megabytes, as a request may hold, costs nothing.
+    let similar = known.into_iter().filter(|k| k.chars().count().abs_diff(long) <= near);
+    let scored = similar.map(|k| (distance(name, k), k));
     scored.filter(|(d, _)| *d <= near).min().map(|(_, k)| k)
 }
 
@@ -90,6 +93,7 @@ mod tests {
         assert_eq!(suggest("wokrers", ["listen", "workers"]), Some("workers"));
         assert_eq!(suggest("colour", ["listen", "workers"]), None);
         assert_eq!(suggest("Dir", ["dir", "keep"]), Some("dir"));
+        assert_eq!(suggest(&"x".repeat(1 << 24), ["listen", "workers"]), None);
     }
 
     #[test]
