@@ -26,15 +26,30 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
 }
 
+/// Most errors that are told; who has more wrong will ask again.
+const MOST_ERRORS: usize = 100;
+/// Longest sentence: what was found is shown, but not all of a body.
+const LONGEST: usize = 2_000;
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let errors = refusal.errors.iter().take(MOST_ERRORS);
         Self {
             kind: format!("/problems/{}", status.as_u16()),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            detail: refusal.detail.clone(),
-            errors: refusal.errors.clone(),
+            detail: short(&refusal.detail),
+            errors: errors
+                .map(|e| FieldError { pointer: short(&e.pointer), detail: short(&e.detail) })
+                .collect(),
         }
     }
 }
@@ -106,6 +121,13 @@ mod tests {
         let answer = Problem::from(&Refusal::new(503, "busy")).answer();
         assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "1");
         assert_eq!(answer.headers().get(CONTENT_TYPE).unwrap(), "application/problem+json");
+    }
+
+    #[test]
+    fn what_was_found_is_told_within_bounds() {
+        let error = FieldError { pointer: "/é".repeat(5_000), detail: "é".repeat(5_000) };
+        let refusal = Refusal { detail: "x".repeat(1 << 20), ..Refusal::fields(vec![error; 5_000]) };
+        assert!(serde_json::to_vec(&Problem::from(&refusal)).unwrap().len() < 1 << 20);
     }
 
     #[test]
