@@ -67,7 +67,8 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
     let received_ms = time::now();
     let body = body::read(&engine, &http, payload).await?;
     let kind = http.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let form = if kind.starts_with("application/x-ndjson") { Form::Ndjson } else { Form::Auto };
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let form = if kind.eq_ignore_ascii_case("application/x-ndjson") { Form::Ndjson } else { Form::Auto };
     let Some(ingest) = engine.ingest().cloned() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
@@ -82,7 +83,8 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
     };
     let receipt = waiting.map_err(|e| Refusal::new(400, e.to_string()))?.await?;
     if !large && receipt.accepted > 0 {
-        let rejected: Vec<usize> = receipt.rejected.iter().map(|r| r.index).collect();
+        let mut rejected: Vec<usize> = receipt.rejected.iter().map(|r| r.index).collect();
+        rejected.sort_unstable();
         feedback::count(&engine, &body, &rejected);
     }
     Ok(HttpResponse::Ok().json(receipt))
