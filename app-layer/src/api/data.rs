@@ -135,13 +135,15 @@ pub async fn delete_item(engine: Data<Engine>, http: HttpRequest, id: Path<Strin
     keys::allow(&engine, &http, Right::Write)?;
     let known = {
         let items = engine.live().items();
-        items.ordinal(&id).filter(|item| !items.deleted(*item)).map(|item| items.id(item).clone())
+        let item = items.ordinal(&id).filter(|item| !items.deleted(*item));
+        item.map(|item| (items.id(item).clone(), items.deleted_time(item)))
     };
-    let known = known.ok_or_else(|| unknown("item", &id))?;
+    let (known, said) = known.ok_or_else(|| unknown("item", &id))?;
     let event = ItemEvent {
         id: known.clone(),
         kind: None,
-        time: time::now(),
+        // A client's clock may be ahead: its "deleted": false must not outlive this.
+        time: time::now().max(said.saturating_add(1)),
         source: None,
         attributes: BTreeMap::new(),
         deleted: Some(true),

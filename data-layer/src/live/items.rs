@@ -228,10 +228,16 @@ impl ItemTable {
         item
     }
 
-    /// Whether and when the item was deleted, as the newest event says.
+    /// Whether the item is deleted, as the newest event says.
     #[must_use]
     pub fn deleted(&self, item: Ordinal) -> bool {
         self.serving[item as usize].deleted.value
+    }
+
+    /// When it was last said whether the item is deleted; `Millis::MIN` where it never was.
+    #[must_use]
+    pub fn deleted_time(&self, item: Ordinal) -> Millis {
+        self.serving[item as usize].deleted.stamp.time
     }
 
     /// Number of impressions of an item. Exact.
