@@ -64,12 +64,12 @@ pub async fn readyz(engine: Data<Engine>) -> HttpResponse {
     })
 }
 
-/// Tables and models that a scene names and that can't be served, and why.
+/// Tables and models that a scene or a bucket names and that can't be served, and why.
 fn missing(engine: &Engine) -> Vec<FieldError> {
     let snapshot = engine.tables().snapshot();
     let errors = engine.tables().errors();
     let mut missing = BTreeMap::new();
-    for work in engine.scenes().works() {
+    for work in engine.scenes().every_work() {
         for table in work.tables.iter().filter(|name| snapshot.table(name).is_none()) {
             let why =
                 errors.iter().find(|e| e.table == *table).map_or("no generation is published", |e| &e.detail);

@@ -165,6 +165,12 @@ impl Scenes {
         self.list().iter().filter_map(|scene| self.work(scene, &Buckets::new()).ok()).collect()
     }
 
+    /// What the scenes run under every choice of buckets that is compiled, in no order.
+    #[must_use]
+    pub fn every_work(&self) -> Vec<Arc<Work>> {
+        self.works.read().values().cloned().collect()
+    }
+
     /// How the scenes read a table, where one of them merges it with a live list.
     #[must_use]
     pub fn list_spec(&self, table: &str) -> Option<ListSpec> {
