@@ -106,6 +106,8 @@ impl Engine {
 
     /// Looks for moved tables and models and for new attributes, and swaps them in. Reads the disk: never on a request's thread.
     pub fn refresh(&self) {
+        // From looking to swapping in, so that whoever returns from here has seen every change that was found before.
+        let _one_at_a_time = self.reloading.lock();
         for swap in self.tables.poll() {
             tracing::info!(table = swap.table, from = ?swap.from, to = swap.to, "table swapped in");
         }
@@ -116,9 +118,8 @@ impl Engine {
         self.recompile(!swapped.is_empty());
     }
 
-    /// Compiles all scenes against what is known now, where that has changed.
+    /// Compiles all scenes against what is known now, where that has changed. One at a time.
     fn recompile(&self, models_changed: bool) {
-        let _one_at_a_time = self.reloading.lock();
         let scenes = self.scenes.load_full();
         if !models_changed && scenes.known().schema.version == self.live.schema().version {
             return;
