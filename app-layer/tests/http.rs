@@ -120,6 +120,25 @@ fn statuses_come_in_their_order_and_name_the_field() {
 }
 
 #[test]
+fn a_request_of_megabytes_is_refused_in_a_few_words() {
+    let site = site();
+    let engine = served(&site);
+    let long = "x".repeat(8 << 20);
+    let many: serde_json::Map<String, Json> = (0..100_000).map(|n| (format!("k{n}"), Json::Null)).collect();
+    for (path, body, status) in [
+        ("/v1/recommend", json!({ "scene": long }), 404),
+        ("/v1/recommend", json!({"scene": "home", "fields": [long]}), 422),
+        ("/v1/recommend", json!({"scene": "home", long.as_str(): 1}), 422),
+        ("/v1/recommend", Json::Object(many), 422),
+        ("/v1/tables/hot/publish", json!({long.as_str(): 1}), 422),
+    ] {
+        let got = post(&engine, path, body.to_string());
+        assert_eq!(got.status, status);
+        assert!(got.text.len() < 32 << 10, "{} bytes", got.text.len());
+    }
+}
+
+#[test]
 fn ids_of_the_client_are_echoed() {
     let site = site();
     let engine = served(&site);
@@ -198,6 +217,39 @@ fn items_and_users_are_shown_and_removed() {
 }
 
 #[test]
+fn a_removal_wins_over_a_clock_that_is_ahead() {
+    let site = site();
+    let engine = served(&site);
+    let ahead = data_layer::types::time::now() + 60_000;
+    let said = json!({"type": "item", "id": "i7", "time": ahead, "deleted": false});
+    let got = post(&engine, "/v1/events", said.to_string());
+    assert_eq!(got.json["accepted"], 1, "{}", got.text);
+    let all = json!({"scene": "home", "size": 60, "min_position": got.json["position"]});
+    assert!(ids(&recommend(&engine, all.clone())).contains(&"i7".to_owned()));
+    assert_eq!(call(&engine, TestRequest::delete().uri("/v1/items/i7")).status, 200);
+    assert_eq!(call(&engine, TestRequest::get().uri("/v1/items/i7")).status, 404);
+    assert!(!ids(&recommend(&engine, all)).contains(&"i7".to_owned()));
+}
+
+#[test]
+fn a_table_that_only_a_bucket_reads_is_needed_too() {
+    let site = site();
+    site.write(
+        "experiments/hot.toml",
+        "layer = \"hot\"\nunit = \"user\"\nsalt = \"s\"\nstart = 2020-01-01T00:00:00Z
+[[bucket]]\nname = \"a\"\nshare = 0.5\n[[bucket]]\nname = \"b\"\nshare = 0.5\nset = { \"home.recall.hot.table\" = \"late\" }\n",
+    );
+    std::fs::create_dir_all(site.path().join("tables/late")).unwrap();
+    let engine = served(&site);
+    let ready = || call(&engine, TestRequest::get().uri("/readyz"));
+    assert_eq!(ready().status, 503);
+    assert_eq!(ready().json["errors"][0]["pointer"], "/tables/late");
+    site.publish("late", NOW, &[("all", site::ranking(0..9))]);
+    engine.refresh();
+    assert_eq!(ready().status, 200, "{}", ready().text);
+}
+
+#[test]
 fn tables_are_published_and_rolled_back() {
     let site = site();
     let engine = served(&site);
@@ -208,6 +260,8 @@ fn tables_are_published_and_rolled_back() {
     assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").json["generation"], first);
     assert_eq!(ids(&recommend(&engine, json!({"scene": "home"})))[0], "i0");
     assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").status, 409);
+    assert_eq!(post(&engine, "/v1/tables/hot/publish", "null").status, 200);
+    assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").json["generation"], first);
     assert_eq!(post(&engine, "/v1/tables/hto/publish", "").status, 404);
     assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"generation\":\"x\"}").status, 404);
     assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"gen\":1}").status, 422);

@@ -123,7 +123,7 @@ pub async fn one(engine: Data<Engine>, http: HttpRequest, name: Path<String>) ->
 /// Publishes a version that lies in the registry: the named one, else the newest.
 #[utoipa::path(
     post, path = "/v1/models/{name}/publish", tag = "models", params(("name" = String, Path, description = "name of the model")),
-    request_body = super::openapi::PublishModel,
+    request_body = Option<super::openapi::PublishModel>,
     responses(
         (status = 200, body = PublishedModel),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "not JSON"),

@@ -186,7 +186,7 @@ const MOST: usize = 10_000;
 /// Publishes a generation that lies in the table's folder: the named one, else the newest.
 #[utoipa::path(
     post, path = "/v1/tables/{name}/publish", tag = "tables", params(("name" = String, Path, description = "name of the table")),
-    request_body = super::openapi::PublishTable,
+    request_body = Option<super::openapi::PublishTable>,
     responses(
         (status = 200, body = Published),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "not JSON"),
@@ -270,7 +270,7 @@ pub(super) fn refused(error: data_layer::Error) -> Error {
     }
 }
 
-/// The one optional field of a small body; an empty body has none.
+/// The one optional field of a small body; an empty body and null have none.
 ///
 /// # Errors
 /// 400 for no JSON, 422 for another field or type.
@@ -284,8 +284,10 @@ pub(super) fn option<T>(
         return Ok(None);
     }
     let json = body::json(body)?;
-    let Json::Object(fields) = &json else {
-        return Err(Refusal::field("", "expected an object").into());
+    let fields = match &json {
+        Json::Null => return Ok(None),
+        Json::Object(fields) => fields,
+        _ => return Err(Refusal::field("", "expected an object").into()),
     };
     if let Some(other) = fields.keys().find(|key| *key != name) {
         return Err(Refusal::field(
