@@ -17,7 +17,7 @@ use data_layer::{Actions, Config};
 use parking_lot::Mutex;
 
 use crate::cursor::Signer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::feedback::Answers;
 use crate::metrics::Metrics;
 use crate::scene::{Known, Scenes, load};
@@ -31,11 +31,20 @@ pub struct Engine {
     models: Models,
     scenes: ArcSwap<Scenes>,
     reloading: Mutex<()>,
+    unfit: Mutex<Option<Unfit>>,
     signer: Signer,
     clock: Monotonic,
     patient: bool,
     metrics: Metrics,
     answers: Answers,
+}
+
+/// Why what was found last does not fit the scenes: what ran before still runs.
+struct Unfit {
+    /// Version of the schema that was tried.
+    schema: u32,
+    /// Every fault.
+    faults: String,
 }
 
 /// One picture of what a request is answered from.
@@ -98,6 +107,7 @@ impl Engine {
             models,
             scenes: ArcSwap::from_pointee(scenes),
             reloading: Mutex::default(),
+            unfit: Mutex::default(),
             signer,
             clock: Monotonic::start(),
             patient,
@@ -121,15 +131,47 @@ impl Engine {
     /// Compiles all scenes against what is known now, where that has changed. One at a time.
     fn recompile(&self, models_changed: bool) {
         let scenes = self.scenes.load_full();
-        if !models_changed && scenes.known().schema.version == self.live.schema().version {
+        let schema = self.live.schema().version;
+        let tried = self.unfit.lock().as_ref().map(|unfit| unfit.schema);
+        let tried = tried.unwrap_or(scenes.known().schema.version);
+        if !models_changed && tried == schema {
             return;
         }
-        match Scenes::compile(scenes.files().clone(), known(&self.config, &self.live, &self.models)) {
-            Ok(fresh) => self.scenes.store(Arc::new(fresh)),
-            Err(faults) => {
-                let faults = Error::Files(faults);
-                tracing::error!(%faults, "scenes no longer check; what runs stays");
-            }
+        let unfit =
+            match Scenes::compile(scenes.files().clone(), known(&self.config, &self.live, &self.models)) {
+                Ok(fresh) => {
+                    self.scenes.store(Arc::new(fresh));
+                    None
+                }
+                Err(faults) => {
+                    let faults = Error::Files(faults).to_string();
+                    tracing::error!(faults, "scenes no longer check; what runs stays");
+                    Some(Unfit { schema, faults })
+                }
+            };
+        *self.unfit.lock() = unfit;
+    }
+
+    /// Why what was found last is not what scenes run, where it is not.
+    #[must_use]
+    pub fn unfit(&self) -> Option<String> {
+        self.unfit.lock().as_ref().map(|unfit| unfit.faults.clone())
+    }
+
+    /// Checks that every scene would run with a version of a model. Reads the disk.
+    ///
+    /// # Errors
+    /// 422 for a model that can't be computed, or that lacks what a scene does not give; what the registry says.
+    pub fn would_run(&self, name: &str, version: u32) -> Result<()> {
+        let (version, file) = self.models.registry().load(name, Some(version))?;
+        let label = format!("{name}@{version}");
+        let model = Model::load(&file).map_err(|e| Refusal::new(422, format!("{label}: {e}")))?;
+        let scenes = self.scenes.load_full();
+        let mut known = Known { schema: self.live.schema(), ..scenes.known().clone() };
+        known.models.insert(name.to_owned(), Some((label, Arc::new(model))));
+        match Scenes::compile(scenes.files().clone(), known) {
+            Ok(_) => Ok(()),
+            Err(faults) => Err(Refusal::new(422, Error::Files(faults).to_string()).into()),
         }
     }
 

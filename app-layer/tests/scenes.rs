@@ -146,6 +146,18 @@ fn without_a_model_the_blend_ranks_and_a_published_one_is_swapped_in() {
     assert_eq!(after.versions.model.as_deref(), Some("ctr@1"));
     assert_eq!(after.items[0].id, "i9", "the dearest of the candidates");
     assert!(after.degraded.is_empty(), "{:?}", after.degraded);
+
+    // One that no scene can feed, published by other hands: what runs stays, and it is said.
+    assert!(engine.would_run("ctr", 1).is_ok() && engine.unfit().is_none());
+    let wrong = ModelFile { features: vec!["item.prize".into()], ..model.clone() };
+    Registry::of(&site.config()).publish("ctr", &wrong).unwrap();
+    engine.refresh();
+    assert!(engine.would_run("ctr", 2).unwrap_err().to_string().contains("item.prize"));
+    assert!(engine.unfit().is_some_and(|why| why.contains("ctr@2")), "{:?}", engine.unfit());
+    assert_eq!(ask(&engine, "u").versions.model.as_deref(), Some("ctr@1"));
+    Registry::of(&site.config()).rollback("ctr").unwrap();
+    engine.refresh();
+    assert!(engine.unfit().is_none());
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub async fn one(engine: Data<Engine>, http: HttpRequest, name: Path<String>) ->
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown model or version"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "the version does not check, or a field is wrong"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "the version does not check or does not fit a scene, or a field is wrong"),
     )
 )]
 pub async fn publish(
@@ -147,7 +147,12 @@ pub async fn publish(
     let version = option(&body, "version", number, "the number of a version")?;
     let published = blocking(move || {
         known(&engine, &name)?;
-        let version = engine.models().registry().activate(&name, version).map_err(refused)?;
+        let registry = engine.models().registry();
+        let version = version.or(registry.list(&name)?.first().map(|newest| newest.version));
+        if let Some(version) = version {
+            engine.would_run(&name, version).map_err(told)?;
+        }
+        let version = registry.activate(&name, version).map_err(refused)?;
         engine.refresh();
         Ok(PublishedModel { name: name.into_inner(), version })
     });
@@ -175,6 +180,14 @@ pub async fn rollback(engine: Data<Engine>, http: HttpRequest, name: Path<String
         Ok(PublishedModel { name: name.into_inner(), version })
     });
     Ok(HttpResponse::Ok().json(rolled.await?))
+}
+
+/// What is wrong with the file of a model is the publisher's matter.
+fn told(error: Error) -> Error {
+    match error {
+        Error::Data(error) => refused(error),
+        other => other,
+    }
 }
 
 /// 404 for a model that the registry does not have.

@@ -69,6 +69,9 @@ fn missing(engine: &Engine) -> Vec<FieldError> {
     let snapshot = engine.tables().snapshot();
     let errors = engine.tables().errors();
     let mut missing = BTreeMap::new();
+    if let Some(faults) = engine.unfit() {
+        missing.insert("/scenes".to_owned(), format!("what runs is older than what is published: {faults}"));
+    }
     for work in engine.scenes().every_work() {
         for table in work.tables.iter().filter(|name| snapshot.table(name).is_none()) {
             let why =
