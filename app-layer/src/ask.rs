@@ -148,13 +148,15 @@ impl<'a> Asked<'a> {
         let anchors = of(&self.request.items);
         let excluded = anchors.iter().copied().chain(of(&self.request.exclude)).collect();
         let session = if reader.personal { of(&self.request.session) } else { Vec::new() };
-        Named { session, anchors, candidates, excluded }
+        Named { personal: reader.personal, session, anchors, candidates, excluded }
     }
 }
 
 /// The items that a request names.
 #[derive(Debug, Clone, Default)]
 pub struct Named {
+    /// `false` where who asks is not to be personalised.
+    pub personal: bool,
     /// Items of the session, newest first.
     pub session: Vec<Ordinal>,
     /// The page being read, the cart.

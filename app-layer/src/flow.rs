@@ -44,7 +44,7 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
         context: &asked.context,
     };
 
-    let mut candidates = recall::run(&work, &named, &reader, &query, &stores, &until, &mut trip)?;
+    let mut candidates = recall::run(&work, &named, &query, &stores, &until, &mut trip)?;
     let always = filter::always::Always::of(&named, &turn);
     let filters = filter::in_order(&always, &asked, &work);
     filter::run(&filters, &query, &stores, &mut candidates, &mut trip);

@@ -6,7 +6,6 @@ use data_layer::types::Degraded;
 use crate::Result;
 use crate::ask::Named;
 use crate::filter;
-use crate::read::Reader;
 use crate::scene::Work;
 use crate::trip::{Recalled, Trip};
 
@@ -20,13 +19,12 @@ const SHARE: f64 = 0.6;
 pub fn run(
     work: &Work,
     named: &Named,
-    reader: &Reader,
     query: &Query<'_>,
     stores: &Stores<'_>,
     until: &Deadline<'_>,
     trip: &mut Trip,
 ) -> Result<Candidates> {
-    let plans = if reader.personal { &work.recalls } else { &work.impersonal };
+    let plans = if named.personal { &work.recalls } else { &work.impersonal };
     let (candidates, late) = found(plans, named, query, stores, &until.share(SHARE))?;
     trip.degraded.extend(late);
     if trip.whole {
@@ -55,7 +53,8 @@ pub fn fall_back(
         return Ok(());
     }
     let before = candidates.len();
-    let (mut more, late) = found(&work.fallback, named, query, stores, until)?;
+    let plans = if named.personal { &work.fallback } else { &work.impersonal_fallback };
+    let (mut more, late) = found(plans, named, query, stores, until)?;
     trip.degraded.extend(late.into_iter().filter(|d| d.cause != "deadline"));
     if trip.whole {
         note(&more, trip);

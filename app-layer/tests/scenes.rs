@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use app_layer::request::Request;
 use app_layer::{Engine, Error, flow};
 use data_layer::registry::{ModelFile, Registry};
+use data_layer::types::event::UserEvent;
+use data_layer::types::{Event, Person};
 use site::{Site, block, catalogue, feed, id};
 
 const HOME: &str = "scene = \"home\"
@@ -169,4 +171,28 @@ fn the_fallback_fills_the_page_and_says_so() {
     let answer = block(flow::recommend(&engine, &request)).unwrap();
     assert_eq!(answer.items.len(), 25, "more than the quota of 10");
     assert!(answer.degraded.iter().any(|d| d.cause == "few" && d.detail.contains("hot")));
+}
+
+#[test]
+fn the_fallback_leads_nobody_off_the_path_that_is_not_personal() {
+    let site = site();
+    site.publish("promoted", site::NOW, &[("all", site::ranking(100..110))]);
+    let promoted = "[[recall]]\nname = \"promoted\"\nkind = \"ranking\"\ntable = \"promoted\"\n";
+    let scene = HOME.replace("fallback", "non_personal = [\"hot\"]\nfallback");
+    site.write("scenes/home.toml", &format!("{scene}{promoted}"));
+    let engine = site.open();
+    let said = [("personalize".into(), Some(data_layer::types::Value::Bool(false)))].into();
+    let quiet =
+        UserEvent { person: Person::user(id("quiet")), time: site::NOW, source: None, attributes: said };
+    feed(&engine, vec![Event::User(quiet)]);
+    let ask = |user| {
+        let request =
+            Request { scene: "home".into(), user: Some(id(user)), size: Some(40), ..Request::default() };
+        block(flow::recommend(&engine, &request)).unwrap().items
+    };
+    let promoted = |items: &[app_layer::present::Shown]| {
+        items.iter().filter(|item| item.sources.contains(&"promoted".to_owned())).count()
+    };
+    assert_eq!((ask("quiet").len(), promoted(&ask("quiet"))), (30, 0));
+    assert_eq!((ask("other").len(), promoted(&ask("other"))), (40, 10));
 }

@@ -60,6 +60,8 @@ pub struct Work {
     pub impersonal: Vec<RecallPlan>,
     /// The same once more, with deep quotas for the fallback chain, for when the page would not be full.
     pub fallback: Vec<RecallPlan>,
+    /// As `fallback`, for who asks not to be personalised: only their path and the chain bring anything.
+    pub impersonal_fallback: Vec<RecallPlan>,
     /// Names of the fallback chain.
     pub fallback_names: Vec<String>,
     /// The filters, in order.
@@ -118,8 +120,9 @@ impl Work {
             shown: if shown == Some(1) { Shown::Served } else { Shown::Seen },
             history: history.unwrap_or(100),
             record_share,
-            impersonal: impersonal(&recall, &recalls, &non_personal),
+            impersonal: only(again(&recall), &non_personal, &[]),
             fallback: deep(&recall, &fallback_names),
+            impersonal_fallback: only(deep(&recall, &fallback_names), &non_personal, &fallback_names),
             fallback_names,
             tables: tables(&recalls),
             recalls,
@@ -140,15 +143,13 @@ fn tables(plans: &[RecallPlan]) -> Vec<String> {
     names
 }
 
-/// Plans for the path that is not personal: the named ones, else those that need nobody.
-fn impersonal(tables: &[Table], plans: &[RecallPlan], named: &[String]) -> Vec<RecallPlan> {
-    let mut copy = again(tables);
-    for (plan, original) in copy.iter_mut().zip(plans) {
-        if !named.is_empty() && !named.contains(&original.name) {
-            plan.quota = 0;
-        }
+/// Plans of which only the named ones and the others bring anything; all do where none is named: those that need somebody find nobody.
+fn only(mut plans: Vec<RecallPlan>, named: &[String], others: &[String]) -> Vec<RecallPlan> {
+    let apart = |plan: &&mut RecallPlan| !named.contains(&plan.name) && !others.contains(&plan.name);
+    for plan in plans.iter_mut().filter(apart).filter(|_| !named.is_empty()) {
+        plan.quota = 0;
     }
-    copy
+    plans
 }
 
 fn deep(tables: &[Table], named: &[String]) -> Vec<RecallPlan> {
