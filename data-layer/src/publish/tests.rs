@@ -50,7 +50,7 @@ fn of_one_second_the_generation_written_last_is_the_newest() {
     // More than two, so that the order of their hashes can't be right by chance alone.
     for lists in 1..=6 {
         let last = build(&folder, 7, lists);
-        let file = std::fs::File::options().append(true).open(folder.file(&last)).unwrap();
+        let file = File::options().append(true).open(folder.file(&last)).unwrap();
         let second = std::time::Duration::from_secs(1_000 + lists as u64);
         file.set_modified(std::time::SystemTime::UNIX_EPOCH + second).unwrap();
         assert_eq!(folder.publish(None, Gate::Sound).unwrap(), last);
