@@ -109,13 +109,14 @@ impl Args {
         write(&self.out, &samples, &about)?;
         print(format, &about, |a| {
             let notes: String = a.notes.iter().map(|n| format!("\n  note: {n}")).collect();
+            // A log does not say who had a history.
+            let cold = match a.from.as_str() {
+                "log" => String::new(),
+                _ => format!(" ({} of people without history)", a.cold_requests),
+            };
+            let (rows, positives, requests, features) = (a.rows, a.positives, a.requests, a.features.len());
             format!(
-                "{} rows, {} positive, of {} requests ({} of people without history), {} features{notes}",
-                a.rows,
-                a.positives,
-                a.requests,
-                a.cold_requests,
-                a.features.len()
+                "{rows} rows, {positives} positive, of {requests} requests{cold}, {features} features{notes}"
             )
         })
     }
