@@ -5,4 +5,5 @@ pub mod programs;
 pub mod server;
 pub mod site;
 pub mod source;
+pub mod study;
 pub mod tree;
