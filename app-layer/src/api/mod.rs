@@ -8,6 +8,7 @@ pub mod models;
 pub mod openapi;
 pub mod ops;
 pub mod problem;
+mod publishing;
 pub mod recommend;
 pub mod tables;
 

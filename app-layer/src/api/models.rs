@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use super::tables::{blocking, option, refused};
+use super::publishing::{blocking, option, refused};
 use super::{body, keys};
 use crate::Engine;
 use crate::error::{Error, Refusal, Result};

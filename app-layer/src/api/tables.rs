@@ -1,15 +1,15 @@
 //! Tables over HTTP: what is served, one list, and the notice that another generation shall be. Files are built elsewhere.
 
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::config::Right;
 use data_layer::live::{Items, Scored};
 use data_layer::publish::{Folder, Gate};
 use serde::Serialize;
-use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use super::publishing::{blocking, option, refused};
 use super::{body, keys};
 use crate::Engine;
 use crate::error::{Error, Refusal, Result};
@@ -255,64 +255,4 @@ fn folder(engine: &Engine, name: &str) -> Result<Folder> {
 fn unknown(engine: &Engine, name: &str) -> Error {
     let hint = did_you_mean(name, engine.scenes().known().tables.iter().map(String::as_str));
     Refusal::new(404, format!("unknown table {name:?}{hint}")).into()
-}
-
-/// What a publisher did wrong is told; a corrupt file is theirs, too.
-pub(super) fn refused(error: data_layer::Error) -> Error {
-    match &error {
-        data_layer::Error::Corrupt { .. }
-        | data_layer::Error::Newer { .. }
-        | data_layer::Error::Invalid { .. } => Refusal::new(422, error.to_string()).into(),
-        data_layer::Error::NotFound { what, .. } if what.starts_with("earlier") => {
-            Refusal::new(409, error.to_string()).into()
-        }
-        _ => error.into(),
-    }
-}
-
-/// The one optional field of a small body; an empty body and null have none.
-///
-/// # Errors
-/// 400 for no JSON, 422 for another field or type.
-pub(super) fn option<T>(
-    body: &[u8],
-    name: &str,
-    read: impl FnOnce(&Json) -> Option<T>,
-    wanted: &str,
-) -> Result<Option<T>> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let json = body::json(body)?;
-    let fields = match &json {
-        Json::Null => return Ok(None),
-        Json::Object(fields) => fields,
-        _ => return Err(Refusal::field("", "expected an object").into()),
-    };
-    if let Some(other) = fields.keys().find(|key| *key != name) {
-        return Err(Refusal::field(
-            format!("/{other}"),
-            format!("unknown field{}", did_you_mean(other, [name])),
-        )
-        .into());
-    }
-    match fields.get(name) {
-        None | Some(Json::Null) => Ok(None),
-        Some(value) => match read(value) {
-            Some(value) => Ok(Some(value)),
-            None => {
-                Err(Refusal::field(format!("/{name}"), format!("expected {wanted}, found {value}")).into())
-            }
-        },
-    }
-}
-
-/// Runs what touches the disk where it holds no request up.
-///
-/// # Errors
-/// Its own, or 503 while the server stops.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    web::block(work).await.map_err(|_| Refusal::new(503, "the server is stopping"))?
 }
