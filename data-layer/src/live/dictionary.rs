@@ -1,11 +1,12 @@
-//! One dictionary of all strings that item attributes hold: text to code and back. Codes are local to this process.
+//! A dictionary of texts: text to dense code and back. The item table has one for all strings of attributes, the trainer one a column. Codes
+//! are local to their dictionary, never stored.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-/// Text to dense code and back. Nothing is ever removed.
-#[derive(Debug, Default)]
+/// Text to dense code, in order of first sight, and back. Nothing is ever removed.
+#[derive(Debug, Clone, Default)]
 pub struct Dictionary {
     texts: Vec<Arc<str>>,
     codes: FxHashMap<Arc<str>, u32>,
@@ -33,6 +34,23 @@ impl Dictionary {
     #[must_use]
     pub fn text(&self, code: u32) -> &str {
         self.texts.get(code as usize).map_or("", |t| t)
+    }
+
+    /// How many texts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// All texts in order of their codes.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|t| &**t)
     }
 
     /// The text of a code, shared.

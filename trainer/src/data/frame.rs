@@ -6,6 +6,8 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::{Cells, Interactions, Sheet};
+use data_layer::live::dictionary::Dictionary;
+
 use crate::{Error, Result};
 
 /// Reads a whole Parquet file.
@@ -115,7 +117,7 @@ pub fn read_interactions(path: &Path) -> Result<Interactions> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_interactions(path: &Path, all: &Interactions) -> Result<()> {
-    let named = |codes: &[u32], names: &super::Names, column: &str| {
+    let named = |codes: &[u32], names: &Dictionary, column: &str| {
         let list: StringChunked = codes.iter().map(|c| Some(names.text(*c))).collect();
         list.with_name(column.into()).into_series().into_column()
     };

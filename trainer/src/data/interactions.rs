@@ -1,58 +1,6 @@
 //! Interactions as columns, with users, items and actions as codes of dictionaries. Not for attributes: see `sheet.rs`.
 
-use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
-
-/// A dictionary: text to a dense code, in order of first sight.
-#[derive(Debug, Clone, Default)]
-pub struct Names {
-    texts: Vec<Arc<str>>,
-    codes: FxHashMap<Arc<str>, u32>,
-}
-
-impl Names {
-    /// The code of a text; a new one where it is not known.
-    pub fn intern(&mut self, text: &str) -> u32 {
-        if let Some(code) = self.codes.get(text) {
-            return *code;
-        }
-        let code = self.texts.len() as u32;
-        let text: Arc<str> = Arc::from(text);
-        self.texts.push(Arc::clone(&text));
-        self.codes.insert(text, code);
-        code
-    }
-
-    /// The code of a known text.
-    #[must_use]
-    pub fn code(&self, text: &str) -> Option<u32> {
-        self.codes.get(text).copied()
-    }
-
-    /// The text of a code that this dictionary gave.
-    #[must_use]
-    pub fn text(&self, code: u32) -> &str {
-        &self.texts[code as usize]
-    }
-
-    /// How many texts there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.texts.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
-    }
-
-    /// All texts in order of their codes.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.texts.iter().map(|t| &**t)
-    }
-}
+use data_layer::live::dictionary::Dictionary;
 
 /// Who did what with which item, when: five columns of one length, in time order, equal times in the order of the input.
 #[derive(Debug, Clone, Default)]
@@ -68,11 +16,11 @@ pub struct Interactions {
     /// Milliseconds since the Unix epoch.
     pub time: Vec<i64>,
     /// Ids of users.
-    pub users: Names,
+    pub users: Dictionary,
     /// Ids of items.
-    pub items: Names,
+    pub items: Dictionary,
     /// Names of actions.
-    pub actions: Names,
+    pub actions: Dictionary,
 }
 
 impl Interactions {

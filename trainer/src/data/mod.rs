@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use interactions::{Interactions, Names};
+pub use interactions::Interactions;
 pub(crate) use sheet::number;
 pub use sheet::{Cells, Sheet};
 
