@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
+use data_layer::live::dictionary::Dictionary;
 use polars::prelude::*;
 
 use super::{Cells, Interactions, Sheet};
-use data_layer::live::dictionary::Dictionary;
-
 use crate::{Error, Result};
 
 /// Reads a whole Parquet file.
