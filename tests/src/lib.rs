@@ -1,6 +1,7 @@
-//! What the tests across crates share: the source tree as text, and Weir's programs as real processes.
+//! What the tests across crates share: the source tree as text, Weir's programs as real processes, and how a test says that it did not run.
 
 pub mod client;
+pub mod not_run;
 pub mod programs;
 pub mod server;
 pub mod site;
