@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::input::{Input, read};
 use super::*;
-use crate::keylist::{KeyKind, Table, TableSpec, Verify, Writer};
+use crate::keylist::Writer;
 
 fn folder(root: &Path) -> Folder {
     Folder::at(root.join("tables/hot")).unwrap()
@@ -135,98 +134,4 @@ fn a_publish_that_was_killed_leaves_the_old_one() {
     std::fs::write(folder.path().join("CURRENT"), b"").unwrap();
     assert!(folder.current().unwrap_err().to_string().contains("CURRENT:1"));
     assert_eq!(folder.publish(Some(&good), Gate::Sound).unwrap(), good, "publishing mends it");
-}
-
-fn input(root: &Path, name: &str, text: &str) -> Input {
-    let path = root.join(name);
-    std::fs::write(&path, text).unwrap();
-    Input::new(path, "item", "similar")
-}
-
-fn table(root: &Path, input: &Input) -> Table {
-    let built = read(input, TableSpec::new("t", 0)).unwrap().finish(root.join("out")).unwrap();
-    Table::open(built.path, Verify::Full).unwrap()
-}
-
-fn list(table: &Table, key: &str) -> Vec<String> {
-    let list = table.get(key).unwrap().unwrap();
-    list.iter().map(|(item, _)| table.dictionary(item).to_owned()).collect()
-}
-
-#[test]
-fn rows_in_any_order_become_ordered_lists() {
-    let root = tempfile::tempdir().unwrap();
-    let by_score = input(root.path(), "a.csv", "item,similar,score\ni2,x,1\ni1,a,0.5\ni2,y,2\ni1,b,0.9\n");
-    let one = table(root.path(), &by_score);
-    assert_eq!(
-        (list(&one, "i1"), list(&one, "i2")),
-        (vec!["b".into(), "a".into()], vec!["y".into(), "x".into()])
-    );
-    let ranked = input(
-        root.path(),
-        "b.ndjson",
-        "{\"item\":\"i\",\"similar\":\"a\",\"score\":1,\"rank\":2}\n{\"item\":\"i\",\"similar\":\"b\",\"score\":0.1,\"rank\":1}\n",
-    );
-    assert_eq!(list(&table(root.path(), &ranked), "i"), ["b", "a"], "a rank goes before scores");
-    let only_ranks = input(root.path(), "c.tsv", "item\tsimilar\trank\ni\ta\t2\ni\tb\t1\ni\tc\t3\n");
-    let cut = Input { top: Some(2), ..only_ranks };
-    let table = table(root.path(), &cut);
-    let scores: Vec<f32> = table.get("i").unwrap().unwrap().iter().map(|(_, score)| score).collect();
-    assert_eq!((list(&table, "i"), scores), (vec!["b".into(), "a".into()], vec![1.0, 0.5]));
-}
-
-#[test]
-fn equal_scores_break_by_the_hash_of_the_id_whatever_the_order_of_rows() {
-    let root = tempfile::tempdir().unwrap();
-    let rows: Vec<String> = (0..50).map(|i| format!("k,i{i},1\n")).collect();
-    let forward = input(root.path(), "f.csv", &format!("item,similar,score\n{}", rows.concat()));
-    let rows: Vec<String> = rows.into_iter().rev().collect();
-    let back = input(root.path(), "b.csv", &format!("item,similar,score\n{}", rows.concat()));
-    let bytes = |input: &Input| read(input, TableSpec::new("t", 0)).unwrap().into_bytes().unwrap();
-    assert_eq!(bytes(&forward), bytes(&back));
-    assert_ne!(list(&table(root.path(), &forward), "k")[0], "i0", "not the first that came");
-}
-
-#[test]
-fn bad_rows_are_named() {
-    let root = tempfile::tempdir().unwrap();
-    let said = |rows: &str, kind: KeyKind| {
-        let input = input(root.path(), "bad.csv", &format!("item,similar,score\n{rows}"));
-        let spec = TableSpec { keys: kind, ..TableSpec::new("t", 0) };
-        read(&input, spec).map(drop).unwrap_err().to_string()
-    };
-    for (rows, part) in [
-        ("a,b,1\n,b,1\n", "bad.csv:3, column \"item\": expected an id, found nothing"),
-        ("a,,1\n", "bad.csv:2, column \"similar\""),
-        ("a,b,nan\n", "bad.csv:2, column \"score\": expected a finite number"),
-        ("a,b,1e39\n", "bad.csv:2, column \"score\""),
-        ("a,b,\n", "expected a score, found nothing"),
-        ("a,b,x\n", "expected a number, found \"x\""),
-        ("a,b,1\nc,d,1\na,b,2\n", "item \"b\" stands twice under key \"a\"; first in 2"),
-        ("a,b\n", "bad.csv:2: expected 3 fields"),
-    ] {
-        let text = said(rows, KeyKind::String);
-        assert!(text.contains(part), "{text} should say {part}");
-    }
-    assert!(said("7,b,1\na,b,1\n", KeyKind::U64).contains("bad.csv:3, column \"item\""));
-    let no_column = Input { item: "simlar".into(), ..input(root.path(), "x.csv", "item,similar,score\n") };
-    let text = read(&no_column, TableSpec::new("t", 0)).map(drop).unwrap_err().to_string();
-    assert!(text.contains("did you mean \"similar\"?"), "{text}");
-    let no_scores = input(root.path(), "y.csv", "item,similar\n");
-    assert!(read(&no_scores, TableSpec::new("t", 0)).is_err());
-}
-
-#[test]
-fn parquet_becomes_a_table() {
-    use crate::tabular::{Cells, ColumnType};
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("sim.parquet");
-    let columns = [("item", ColumnType::Int), ("similar", ColumnType::Text), ("score", ColumnType::Float)];
-    let mut writer = crate::tabular::Writer::create(&path, &columns).unwrap();
-    writer
-        .write(&[Cells::Int(&[1, 1, 2]), Cells::Text(&["2", "3", "1"]), Cells::Float(&[0.1, 0.2, 0.3])])
-        .unwrap();
-    writer.finish().unwrap();
-    let table = table(root.path(), &Input::new(path, "item", "similar"));
-    assert_eq!((list(&table, "1"), list(&table, "2")), (vec!["3".into(), "2".into()], vec!["1".into()]));
 }

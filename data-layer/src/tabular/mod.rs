@@ -49,12 +49,14 @@ pub struct Rows {
 /// The number of a row and its cells.
 type Numbered = (u64, Vec<Option<crate::types::Value>>);
 
-/// What errors about a row name.
+/// What errors about a row name, and what its cells are to be.
 #[derive(Debug)]
 struct Source {
     path: PathBuf,
     format: Format,
     columns: Vec<String>,
+    /// Lists of numbers in these columns are ids: they become texts, digit by digit.
+    ids: Vec<bool>,
 }
 
 impl Format {
@@ -110,6 +112,14 @@ impl Reader {
     /// # Errors
     /// A column that the file does not have, with a suggestion; or what the system said.
     pub fn rows(&self, wanted: &[&str]) -> Result<Rows> {
+        self.rows_with_ids(wanted, &[])
+    }
+
+    /// [`Reader::rows`], where lists of whole numbers in the columns `ids` come as texts: 64-bit ids fit no list of floats.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub fn rows_with_ids(&self, wanted: &[&str], ids: &[&str]) -> Result<Rows> {
         for name in wanted {
             if !self.has(name) {
                 let known = self.columns.iter().map(String::as_str);
@@ -124,7 +134,8 @@ impl Reader {
             }
         }
         let columns: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-        let source = Arc::new(Source { path: self.path.clone(), format: self.format, columns });
+        let ids = wanted.iter().map(|name| ids.contains(name)).collect();
+        let source = Arc::new(Source { path: self.path.clone(), format: self.format, columns, ids });
         let cells = match self.format {
             Format::Parquet => parquet_rows::rows(&source)?,
             Format::Csv | Format::Tsv => text_rows::csv_rows(&source)?,

@@ -70,11 +70,15 @@ pub(super) fn rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = Resul
             Err(detail) => return Some(Err(Error::invalid(source.place(number), detail))),
         };
         let mut fields = row.into_columns();
-        let cells = source.columns.iter().zip(&wholes).map(|(name, whole)| {
+        let cells = source.columns.iter().zip(&source.ids).zip(&wholes).map(|((name, ids), whole)| {
             // A column that is asked for twice is found the first time only.
             let at = fields.iter().position(|(n, _)| n == name);
             let field = at.map_or(Field::Null, |at| fields.swap_remove(at).1);
-            value(field, *whole).map_err(|detail| {
+            let cell = match field {
+                Field::ListInternal(list) if *ids => id_list(list.elements()).map(Some),
+                field => value(field, *whole),
+            };
+            cell.map_err(|detail| {
                 Error::invalid(format!("{}, column {name:?}", source.place(number)), detail)
             })
         });
@@ -175,6 +179,22 @@ fn list_value(elements: &[Field]) -> std::result::Result<Value, String> {
         (true, false) => Ok(Value::Vector(numbers)),
         (false, false) => Err("expected a list of texts or of numbers, found both".to_owned()),
     }
+}
+
+/// A list of texts or whole numbers, as texts.
+fn id_list(elements: &[Field]) -> std::result::Result<Value, String> {
+    let mut texts = Vec::with_capacity(elements.len());
+    for element in elements {
+        texts.push(match value(element.clone(), Whole::Plain)? {
+            Some(Value::String(text)) => text,
+            Some(Value::Int(number)) => number.to_string().into(),
+            Some(other) => {
+                return Err(format!("expected a list of ids, found a list with {}", other.value_type()));
+            }
+            None => return Err("expected a list of ids, found one with nothing in a place".to_owned()),
+        });
+    }
+    Ok(Value::Strings(texts))
 }
 
 /// A struct with `lat` and `lon`.

@@ -82,18 +82,33 @@ pub(super) fn ndjson_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item 
     Ok(Box::new(lines.map(move |line| {
         let (number, line) = line?;
         let mut object = object(&source.path, number, &line)?;
-        let cells = source.columns.iter().map(|name| match object.remove(name) {
+        let cells = source.columns.iter().zip(&source.ids).map(|(name, ids)| match object.remove(name) {
             None | Some(serde_json::Value::Null) => Ok(None),
-            Some(json) => serde_json::from_value(json).map(Some).map_err(|_| {
-                let place = format!("{}, column {name:?}", source.place(number));
-                Error::invalid(
-                    place,
-                    "expected a bool, number, text, list of texts, list of numbers or {lat, lon}",
-                )
-            }),
+            Some(json) => {
+                serde_json::from_value(if *ids { id_texts(json) } else { json }).map(Some).map_err(|_| {
+                    let place = format!("{}, column {name:?}", source.place(number));
+                    Error::invalid(
+                        place,
+                        "expected a bool, number, text, list of texts, list of numbers or {lat, lon}",
+                    )
+                })
+            }
         });
         Ok((number, cells.collect::<Result<Vec<Option<Value>>>>()?))
     })))
+}
+
+/// Whole numbers within a list as texts; everything else as it is.
+fn id_texts(json: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    let text = |element: Value| match element {
+        Value::Number(number) if number.is_u64() || number.is_i64() => Value::String(number.to_string()),
+        other => other,
+    };
+    match json {
+        Value::Array(list) => Value::Array(list.into_iter().map(text).collect()),
+        other => other,
+    }
 }
 
 fn object(path: &Path, number: u64, line: &str) -> Result<serde_json::Map<String, serde_json::Value>> {

@@ -1,0 +1,152 @@
+//! Which columns of a file hold what, and the cells of a row as what a table needs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::keylist::{Key, KeyKind};
+use crate::tabular::{Reader, Row};
+use crate::types::{Value, id};
+use crate::{Error, Result};
+
+use super::sorter::Entry;
+use super::{Input, Names};
+
+/// Names of the columns, and where each stands in a row. The key is the first.
+#[derive(Debug)]
+pub(super) struct Columns {
+    names: Vec<String>,
+    item: Option<usize>,
+    score: Option<usize>,
+    rank: Option<usize>,
+    vector: Option<usize>,
+}
+
+impl Columns {
+    /// The columns that an input names, and those of the usual names.
+    pub fn find(input: &Input, reader: &Reader) -> Result<Self> {
+        let usual = |given: &Option<String>, usual: &str| {
+            given.clone().or_else(|| reader.has(usual).then(|| usual.to_owned()))
+        };
+        let mut columns =
+            Self { names: vec![input.key.clone()], item: None, score: None, rank: None, vector: None };
+        // With vectors, items may be left out.
+        if input.vector.is_none() || reader.has(&input.item) {
+            columns.item = Some(columns.add(input.item.clone()));
+            columns.score = usual(&input.score, "score").map(|name| columns.add(name));
+            columns.rank = usual(&input.rank, "rank").map(|name| columns.add(name));
+        }
+        columns.vector = input.vector.clone().map(|name| columns.add(name));
+        Ok(columns)
+    }
+
+    /// That long form has what orders its lists.
+    pub fn check_long(&self, input: &Input, reader: &Reader) -> Result<()> {
+        if self.score.is_some() || self.rank.is_some() || self.vector.is_some() {
+            return Ok(());
+        }
+        let detail = format!("has no column of scores or ranks; it has {}", reader.columns().join(", "));
+        Err(Error::invalid(input.path.display().to_string(), detail))
+    }
+
+    fn add(&mut self, name: String) -> usize {
+        self.names.push(name);
+        self.names.len() - 1
+    }
+
+    /// All names, in the order of cells.
+    pub fn names(&self) -> Vec<&str> {
+        self.names.iter().map(String::as_str).collect()
+    }
+
+    /// Names of the columns whose lists are of ids.
+    pub fn ids(&self) -> Vec<&str> {
+        self.item.and_then(|at| self.names.get(at)).map(String::as_str).into_iter().collect()
+    }
+
+    /// The key of a row.
+    pub fn key<'r>(&self, row: &'r Row, kind: KeyKind) -> Result<Cow<'r, str>> {
+        let key = row.id(0)?;
+        if Key::of_kind(&key, kind).is_none() {
+            return Err(row.wrong(0, format!("expected a whole number from 0 to 2^64-1, found {key:?}")));
+        }
+        Ok(key)
+    }
+
+    /// One place of a list, from a row of long form.
+    pub fn entry(&self, row: &Row, items: &mut Names) -> Result<Entry> {
+        let at = self.item.unwrap_or(1);
+        let item = row.id(at)?;
+        let score = match self.score {
+            None => None,
+            Some(at) => match row.float(at)? {
+                None => return Err(row.wrong(at, "expected a score, found nothing")),
+                Some(score) => Some(finite(score).map_err(|detail| row.wrong(at, detail))?),
+            },
+        };
+        let rank = match self.rank {
+            None => 0,
+            Some(at) => row.int(at)?.ok_or_else(|| row.wrong(at, "expected a rank, found nothing"))?,
+        };
+        let item = items.number(&item).map_err(|detail| row.wrong(at, detail))?;
+        Ok(Entry::new(item, score, rank, row.number()))
+    }
+
+    /// The items of a row that is a key; none where there is no such column or nothing in it.
+    pub fn items(&self, input: &Input, row: &Row) -> Result<Vec<Arc<str>>> {
+        let Some(at) = self.item else { return Ok(Vec::new()) };
+        let items: Vec<Arc<str>> = match (row.cell(at), input.separator) {
+            (None, _) => Vec::new(),
+            (Some(Value::Strings(list)), _) => list.clone(),
+            (Some(Value::String(text)), Some(separator)) => text.split(separator).map(Arc::from).collect(),
+            (Some(other), _) => {
+                return Err(row.wrong(at, format!("expected a list of ids, found {}", other.value_type())));
+            }
+        };
+        for item in &items {
+            id::check(item).map_err(|error| row.wrong(at, format!("item {item:?}: {error}")))?;
+        }
+        Ok(items)
+    }
+
+    /// The scores of a row that is a key; `None` where there is no such column.
+    pub fn scores(&self, input: &Input, row: &Row) -> Result<Option<Vec<f32>>> {
+        self.score.map(|at| numbers(input, row, at)).transpose()
+    }
+
+    /// An error about the scores of a row.
+    pub fn wrong_score(&self, row: &Row, detail: String) -> Error {
+        row.wrong(self.score.unwrap_or(0), detail)
+    }
+}
+
+/// A cell with a list of finite numbers; nothing is the empty list.
+fn numbers(input: &Input, row: &Row, at: usize) -> Result<Vec<f32>> {
+    let wrong = |detail: String| row.wrong(at, detail);
+    let list = match (row.cell(at), input.separator) {
+        (None, _) => Vec::new(),
+        (Some(Value::Strings(list)), _) if list.is_empty() => Vec::new(),
+        (Some(Value::Vector(list)), _) => list.clone(),
+        (Some(Value::String(text)), Some(separator)) => {
+            let number = |part: &str| {
+                let part = part.trim();
+                part.parse::<f32>().map_err(|_| wrong(format!("expected a number, found {part:?}")))
+            };
+            text.split(separator).map(number).collect::<Result<_>>()?
+        }
+        (Some(other), _) => {
+            return Err(wrong(format!("expected a list of numbers, found {}", other.value_type())));
+        }
+    };
+    match list.iter().find(|number| !number.is_finite()) {
+        Some(number) => Err(wrong(format!("expected finite numbers within ±3.4e38, found {number}"))),
+        None => Ok(list),
+    }
+}
+
+fn finite(score: f64) -> std::result::Result<f64, String> {
+    if (score as f32).is_finite() {
+        Ok(score)
+    } else {
+        Err(format!("expected a score within ±3.4e38, found {score}"))
+    }
+}
