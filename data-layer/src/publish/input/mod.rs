@@ -128,7 +128,7 @@ pub fn read_watched(input: &Input, spec: TableSpec, on_rows: &mut OnRows<'_>) ->
     }
     let Some(first) = first else { return Writer::new(spec) };
     let rows = std::iter::once(Ok(first)).chain(rows).enumerate().map(|(at, row)| {
-        if at as u64 % ROWS == 0 {
+        if (at as u64).is_multiple_of(ROWS) {
             on_rows(at as u64);
         }
         row
