@@ -4,6 +4,7 @@
 mod actions;
 mod overlay;
 mod raw;
+mod tables;
 pub mod toml_file;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use crate::types::{DEFAULT_NAMESPACE, Millis, Schema};
 use crate::{Error, Result};
 
 pub use actions::{ActionId, Actions, Weight};
+pub use tables::{Residency, TableOptions, Tables, VerifyWhen};
 
 /// Everything `weir.toml` says, with absolute or caller-relative paths, defaults filled in and values checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +32,7 @@ pub struct Config {
     /// `[live]`.
     pub live: Live,
     /// `[tables]`.
-    pub tables: Generations,
+    pub tables: Tables,
     /// `[models]`.
     pub models: Generations,
     /// `[scenes] dir`: one TOML file per scene.
@@ -122,12 +124,12 @@ pub enum Backend {
     Embedded,
 }
 
-/// `[tables]` and `[models]`: a folder of immutable generations each.
+/// `[models]`: a folder of immutable versions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generations {
-    /// Folder of all namespaces; see [`Config::table_folder`].
+    /// Folder of all namespaces; see [`Config::models_root`].
     pub dir: PathBuf,
-    /// How many generations are kept when one is published, the current one included. At least 1.
+    /// How many versions are kept when one is published, the current one included. At least 1.
     pub keep: usize,
 }
 

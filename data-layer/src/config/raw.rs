@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::tables::RawTables;
 use super::{Actions, check_name, toml_file};
 use super::{ApiKey, Backend, Config, Generations, Live, Log, Right, Secret, Server, Sync, Weight};
 use crate::types::time::parse_span;
@@ -27,7 +28,7 @@ pub(super) struct File {
     #[serde(default)]
     live: RawLive,
     #[serde(default)]
-    tables: RawGenerations,
+    tables: RawTables,
     #[serde(default)]
     models: RawGenerations,
     #[serde(default)]
@@ -153,7 +154,7 @@ impl File {
                 dir: dir(self.log.dir, "log"),
             },
             live: Live { backend: self.live.check(&wrong)?, dir: dir(self.live.dir, "live") },
-            tables: generations(self.tables, "tables")?,
+            tables: self.tables.check(folder, &wrong)?,
             models: generations(self.models, "models")?,
             scenes: dir(self.scenes.dir, "scenes"),
             experiments: dir(self.experiments.dir, "experiments"),

@@ -112,6 +112,46 @@ fn nonsense_is_refused_with_its_key() {
     }
 }
 
+#[test]
+fn tables_are_configured_one_by_one_and_typos_are_refused() {
+    let text = "[tables]\nkeep = 2\n[tables.big]\nresidency = \"lazy\"\nverify = \"background\"\n\
+                [tables.named.keep]\nresidency = \"locked\"\n";
+    let tables = load(text, &[]).unwrap().tables;
+    assert_eq!((tables.keep, tables.scrub, tables.readers), (2, Some(crate::types::time::DAY), 8));
+    let big = TableOptions { residency: Residency::Lazy, verify: VerifyWhen::Background };
+    assert_eq!(tables.options("big"), big);
+    assert_eq!(tables.options("keep").residency, Residency::Locked);
+    assert_eq!(tables.options("other"), TableOptions::default());
+    assert_eq!(load("[tables]\nscrub = \"off\"\n", &[]).unwrap().tables.scrub, None);
+    let by_variable = load("", &[("WEIR__TABLES__BIG__RESIDENCY", "lazy")]).unwrap();
+    assert_eq!(by_variable.tables.options("big").residency, Residency::Lazy);
+    for (text, wanted) in [
+        ("[tables]\nkepe = 2\n", "weir.toml:2:8: unknown key `kepe`; did you mean `keep`?"),
+        ("[tables]\nwatch = 2\n", "weir.toml:2:9: unknown key `watch`; expected one of dir, keep"),
+        (
+            "[tables.big]\nresidence = \"lazy\"\n",
+            "weir.toml:2:1: unknown key `residence`; did you mean `residency`?",
+        ),
+        (
+            "[tables.big]\nresidency = \"lasy\"\n",
+            "weir.toml:2:13: unknown value `lasy`; did you mean `lazy`?",
+        ),
+        (
+            "[tables.named.big]\nverify = \"loud\"\n",
+            "weir.toml:2:10: unknown value `loud`; did you mean `load`?",
+        ),
+        ("[tables.cache]\nresidency = \"lazy\"\n", "unknown key `cache`"),
+        ("[tables.\"a b\"]\n", "weir.toml: tables.a b: expected a name of 1 to 64 letters"),
+        ("[tables.x]\n[tables.named.x]\n", "keep one of them"),
+        ("[tables]\nscrub = \"1s\"\n", "tables.scrub: expected at least \"1m\""),
+        ("[tables]\nscrub = \"daily\"\n", "such as \"24h\", or \"off\""),
+        ("[tables]\nreaders = 0\n", "tables.readers: expected 1 to 256 threads, found 0"),
+    ] {
+        let said = refused(text, &[]);
+        assert!(said.contains(wanted), "{said}\nshould say: {wanted}");
+    }
+}
+
 /// The fenced TOML block of the documentation.
 fn documented() -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
@@ -132,9 +172,15 @@ fn the_documented_configuration_loads_and_holds_the_defaults_it_states() {
     assert_eq!((config.namespace, config.timezone), (default.namespace, default.timezone));
     assert_eq!((config.log.retention, config.log.sync), (default.log.retention, default.log.sync));
     assert_eq!(config.live.backend, default.live.backend);
-    for (stated, default) in [(&config.tables, &default.tables), (&config.models, &default.models)] {
-        assert_eq!((stated.dir.file_name(), stated.keep), (default.dir.file_name(), default.keep));
-    }
+    assert_eq!(config.models.dir.file_name(), default.models.dir.file_name());
+    assert_eq!(config.models.keep, default.models.keep);
+    let (stated, default_tables) = (&config.tables, &default.tables);
+    assert_eq!(
+        (stated.dir.file_name(), stated.keep, stated.scrub, stated.readers),
+        (default_tables.dir.file_name(), default_tables.keep, default_tables.scrub, default_tables.readers)
+    );
+    assert_eq!(stated.options("item_cf"), TableOptions::default());
+    assert_eq!(stated.options("cache").residency, Residency::Lazy);
     for (_, name, weight) in default.actions.iter() {
         let id = config.actions.id(name).unwrap();
         assert_eq!(config.actions.iter().nth(usize::from(id.0)).unwrap().2, weight, "{name}");
