@@ -1,14 +1,45 @@
 //! The mapped file and prefetching: the only `unsafe` of the static store.
 
 use std::fs::File;
+use std::ops::Deref;
 use std::path::Path;
 
 use memmap2::Mmap;
 
+#[cfg(target_os = "linux")]
+use super::sigbus;
 use crate::{Error, Result};
 
+/// The bytes of a mapped file. Should somebody truncate the file, they turn into zeros; see `sigbus.rs`.
+#[derive(Debug)]
+pub(super) struct Mapped {
+    /// Declared first, hence dropped before the map.
+    #[cfg(target_os = "linux")]
+    guard: Option<sigbus::Guard>,
+    map: Mmap,
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Mapped {
+    /// Whether the file lost bytes under the map. What was checked and used before this says "no" was whole.
+    pub(super) fn lost(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.guard.as_ref().is_some_and(sigbus::Guard::lost);
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+}
+
 /// Maps a whole file read-only.
-pub(super) fn map(path: &Path) -> Result<Mmap> {
+pub(super) fn map(path: &Path) -> Result<Mapped> {
     let file = File::open(path).map_err(Error::io(path))?;
     if file.metadata().map_err(Error::io(path))?.len() == 0 {
         return Err(Error::Corrupt {
@@ -19,9 +50,14 @@ pub(super) fn map(path: &Path) -> Result<Mmap> {
         });
     }
     // SAFETY: published generations are immutable: they are written under another name, renamed, and only ever unlinked, which
-    // leaves a mapping whole. Bytes are read as `u8` only, so that any content is valid; who truncates a published file in place
-    // breaks that promise and gets SIGBUS.
-    unsafe { Mmap::map(&file) }.map_err(Error::io(path))
+    // leaves a mapping whole. Bytes are read as `u8` only, so that any content is valid; where somebody breaks that promise and
+    // truncates a published file in place, `sigbus.rs` gives zeros for what is gone.
+    let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+    Ok(Mapped {
+        #[cfg(target_os = "linux")]
+        guard: sigbus::Guard::over(&map),
+        map,
+    })
 }
 
 /// Asks for the cache line at a place; does nothing outside the bytes or where the processor has no such wish.

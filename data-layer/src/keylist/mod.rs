@@ -11,6 +11,8 @@ mod encode;
 mod format;
 mod list;
 mod map;
+#[cfg(target_os = "linux")]
+mod sigbus;
 mod table;
 
 pub use build::{Built, MAX_LIST, TableSpec, Writer};

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::format::{
@@ -10,6 +9,7 @@ use super::format::{
     u64_at,
 };
 use super::list::List;
+use super::map::Mapped;
 use super::{Key, map};
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ const AHEAD_LINES: usize = 32;
 /// One generation of one table.
 #[derive(Debug)]
 pub struct Table {
-    map: Mmap,
+    map: Mapped,
     path: PathBuf,
     header: Header,
     statistics: Statistics,
@@ -83,6 +83,13 @@ impl Table {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Whether the file lost bytes since it was opened, because somebody truncated it. A list that was read and used before this
+    /// says `false` was right to its end; after `true`, read it again, or don't trust it.
+    #[must_use]
+    pub fn lost_bytes(&self) -> bool {
+        self.map.lost()
     }
 
     /// Counts and ranges.
