@@ -3,7 +3,7 @@
 
 export DATA SHA256 PORT AUDIENCE SEED
 
-.PHONY: help demo test bench check fmt
+.PHONY: help demo test bench bench-peers check fmt
 
 help:
 	@echo "make demo                    the whole loop on a simulated public, then a server on 127.0.0.1:8080"
@@ -13,6 +13,7 @@ help:
 	@echo "make test                    builds once, then unit, contract, scenario, end-to-end, tidy and docs tests"
 	@echo "make check                   formatting, lints and documentation, as .ci/run does"
 	@echo "make bench                   the benches behind docs/benchmarks.md"
+	@echo "make bench-peers             the key-list store beside hashbrown, LMDB, redb, RocksDB, cdb, Sparkey: 20 minutes"
 
 demo:
 	@scripts/demo
@@ -27,5 +28,9 @@ bench:
 	@scripts/need cc
 	cargo bench -p data-layer -p compute-layer -p app-layer
 
+bench-peers:
+	@scripts/bench-peers
+
 fmt:
 	cargo fmt --all
+	cargo fmt --manifest-path data-layer/benches/peers/Cargo.toml
