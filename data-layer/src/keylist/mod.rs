@@ -11,6 +11,8 @@ mod encode;
 mod format;
 mod list;
 mod map;
+#[allow(dead_code, reason = "format version 2 is built on it next")]
+mod perfect;
 #[cfg(target_os = "linux")]
 mod sigbus;
 mod table;
