@@ -9,6 +9,8 @@
 mod build;
 mod encode;
 mod format;
+#[allow(dead_code, unused_imports, reason = "format version 2 is built on it next")]
+mod kernel;
 mod list;
 mod map;
 #[allow(dead_code, reason = "format version 2 is built on it next")]
