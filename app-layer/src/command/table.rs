@@ -165,7 +165,7 @@ fn run_build(build: &Build, format: Format) -> Result<()> {
 }
 
 fn get(folder: &Folder, key: &str, generation: Option<&str>, format: Format) -> Result<()> {
-    let table = folder.open(generation, Verify::Header)?;
+    let table = folder.open(generation, Verify::Open)?;
     let found = table.get(key)?;
     let items: Vec<(&str, f32)> =
         found.iter().flat_map(|list| list.iter().map(|(i, s)| (table.dictionary(i), s))).collect();

@@ -1,67 +1,24 @@
 //! Builds a key-list file in memory and puts it in place whole. The same input gives the same bytes, in whatever order it came.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustc_hash::FxHashMap;
-use xxhash_rust::xxh3::Xxh3;
 
-use super::encode::{dictionary, index, record, section};
-use super::format::{BUCKET, FORMAT_VERSION, HEADER, Header, KeyKind, ScoreCodec, Sections, Statistics};
-use super::table::hash;
-use super::{EXTENSION, Key};
-use crate::config::check_name;
-use crate::types::{DEFAULT_NAMESPACE, Millis, id};
+use super::encode::{Encoder, Plan, part_count};
+use super::format::{HEADER, Header, IndexKind, KeyKind};
+use super::list::Op;
+use super::perfect::{PART_KEYS, part_of};
+use super::record::{Entry, Layout};
+use super::spec::{Built, TableSpec};
+use super::statistics::Statistics;
+use super::stride::{Sizes, choose_stride};
+use super::{EXTENSION, Key, hash};
+use crate::types::id;
 use crate::{Error, Result};
 
 /// Longest list.
 pub const MAX_LIST: usize = 1 << 20;
-
-/// What a table is, apart from its lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableSpec {
-    /// Namespace it belongs to.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// What keys are.
-    pub keys: KeyKind,
-    /// How scores are stored.
-    pub scores: ScoreCodec,
-    /// How far the source had come; becomes the generation's name.
-    pub watermark: Millis,
-    /// Hash of what the builder calls its schema; 0 where there is none.
-    pub schema_hash: u64,
-    /// This shard, and how many there are.
-    pub shard: (u32, u32),
-}
-
-impl TableSpec {
-    /// String keys, 16-bit scores, one shard, namespace `main`.
-    #[must_use]
-    pub fn new(name: impl Into<String>, watermark: Millis) -> Self {
-        Self {
-            namespace: DEFAULT_NAMESPACE.to_owned(),
-            name: name.into(),
-            keys: KeyKind::default(),
-            scores: ScoreCodec::default(),
-            watermark,
-            schema_hash: 0,
-            shard: (0, 1),
-        }
-    }
-}
-
-/// A generation that was built.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Built {
-    /// Its name.
-    pub generation: String,
-    /// Its file.
-    pub path: PathBuf,
-    /// Counts and ranges.
-    pub statistics: Statistics,
-}
 
 /// Takes lists in any order and makes a file of them. Holds all of them in memory until then.
 #[derive(Debug)]
@@ -71,17 +28,21 @@ pub struct Writer {
     lists: Vec<Pending>,
     items: Vec<u32>,
     scores: Vec<f32>,
+    vectors: Vec<f32>,
     dictionary: FxHashMap<Box<str>, u32>,
     seen: Vec<u32>,
     pushes: u32,
 }
 
-/// A list that was pushed: its key (a place in `texts`, or a number) and its place in `items` and `scores`.
+/// A list that was pushed: its key (a place in `texts`, or a number) and its places in `items` and `scores`, and in `vectors`.
 #[derive(Debug)]
 struct Pending {
+    hash: u64,
     key: PendingKey,
+    op: Op,
     start: usize,
     count: usize,
+    vector: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,20 +55,16 @@ impl Writer {
     /// An empty table.
     ///
     /// # Errors
-    /// A name that can't be one, a shard that is not among the shards.
+    /// A name that can't be one, a shard that is not among the shards, a vector too wide.
     pub fn new(spec: TableSpec) -> Result<Self> {
-        check_name(&spec.namespace).map_err(|detail| Error::invalid("namespace", detail))?;
-        check_name(&spec.name).map_err(|detail| Error::invalid("table name", detail))?;
-        if spec.shard.0 >= spec.shard.1 {
-            let detail = format!("expected a shard below {}, found {}", spec.shard.1, spec.shard.0);
-            return Err(Error::invalid("shard", detail));
-        }
+        spec.check()?;
         Ok(Self {
             spec,
             texts: Vec::new(),
             lists: Vec::new(),
             items: Vec::new(),
             scores: Vec::new(),
+            vectors: Vec::new(),
             dictionary: FxHashMap::default(),
             seen: Vec::new(),
             pushes: 0,
@@ -120,35 +77,148 @@ impl Writer {
     /// A key or item that is no id, a score that is not finite, an item twice, a list longer than [`MAX_LIST`]. The same
     /// key twice is found by [`Writer::finish`].
     pub fn push<'k>(&mut self, key: impl Into<Key<'k>>, list: &[(&str, f32)]) -> Result<()> {
+        self.push_entry(key, Op::Replace, list, None)
+    }
+
+    /// [`Writer::push`] with what a delta does with the list, and the key's vector.
+    ///
+    /// # Errors
+    /// As [`Writer::push`]; a vector of another width than the table's, or with a number that is not finite; an operation other than
+    /// [`Op::Replace`] in a whole table, or a deletion with a list or a vector.
+    pub fn push_entry<'k>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        op: Op,
+        list: &[(&str, f32)],
+        vector: Option<&[f32]>,
+    ) -> Result<()> {
         let key = key.into();
-        let wrong = |detail: String| Err(Error::invalid(format!("key {key}"), detail));
-        if list.len() > MAX_LIST {
-            return wrong(format!("expected at most {MAX_LIST} items, found {}", list.len()));
-        }
-        let pending = match (key, self.spec.keys) {
-            (Key::U64(number), KeyKind::U64) => PendingKey::U64(number),
-            (Key::Str(text), KeyKind::U64) => match Key::of_kind(text, KeyKind::U64) {
-                Some(Key::U64(number)) => PendingKey::U64(number),
-                _ => return wrong("expected a whole number from 0 to 2^64-1, without leading zeros".into()),
-            },
-            (Key::Str(text), KeyKind::String) => {
-                if let Err(error) = id::check(text) {
-                    return wrong(error.to_string());
-                }
-                PendingKey::Text { start: self.texts.len(), length: text.len() }
-            }
-            (Key::U64(_), KeyKind::String) => return wrong("expected text, found a number".into()),
-        };
         let start = self.items.len();
-        if let Err(detail) = self.take(list) {
+        let taken = self.add(key, op, list.len(), vector, |writer, mark| {
+            list.iter().try_for_each(|(item, score)| {
+                let number = writer.number(item)?;
+                writer.take(mark, number, *score).map_err(|wrong| format!("item {item:?}{wrong}"))
+            })
+        });
+        self.settle(key, start, taken)
+    }
+
+    /// The number under which [`Writer::push_numbered`] knows an item; the same one each time. What numbers are has no influence on
+    /// the file.
+    ///
+    /// # Errors
+    /// An item that is no id, or 2^32 of them.
+    pub fn item(&mut self, item: &str) -> Result<u32> {
+        self.number(item).map_err(|detail| Error::invalid("items", detail))
+    }
+
+    /// [`Writer::push`] by numbers that [`Writer::item`] gave: faster, for lists in bulk.
+    ///
+    /// # Errors
+    /// As [`Writer::push`]; a number that was never given.
+    pub fn push_numbered<'k>(&mut self, key: impl Into<Key<'k>>, list: &[(u32, f32)]) -> Result<()> {
+        let key = key.into();
+        let start = self.items.len();
+        let taken = self.add(key, Op::Replace, list.len(), None, |writer, mark| {
+            list.iter().try_for_each(|(number, score)| {
+                writer.take(mark, *number, *score).map_err(|wrong| format!("item number {number}{wrong}"))
+            })
+        });
+        self.settle(key, start, taken)
+    }
+
+    /// Takes back what a refused list left, and says whose list it was.
+    fn settle(&mut self, key: Key<'_>, start: usize, taken: std::result::Result<(), String>) -> Result<()> {
+        taken.map_err(|detail| {
             self.items.truncate(start);
             self.scores.truncate(start);
-            return wrong(detail);
+            Error::invalid(format!("key {key}"), detail)
+        })
+    }
+
+    fn add(
+        &mut self,
+        key: Key<'_>,
+        op: Op,
+        count: usize,
+        vector: Option<&[f32]>,
+        places: impl FnOnce(&mut Self, u32) -> std::result::Result<(), String>,
+    ) -> std::result::Result<(), String> {
+        if count > MAX_LIST {
+            return Err(format!("expected at most {MAX_LIST} items, found {count}"));
         }
-        if let (Key::Str(text), PendingKey::Text { .. }) = (key, pending) {
+        if self.spec.delta.is_none() && op != Op::Replace {
+            return Err("merge and delete are for deltas; a whole table only has lists".into());
+        }
+        if op == Op::Delete && (count > 0 || vector.is_some()) {
+            return Err("a deleted key has no list and no vector".into());
+        }
+        if let Some(vector) = vector {
+            let width = self.spec.vector as usize;
+            if vector.len() != width || width == 0 {
+                return Err(format!("expected a vector of {width} numbers, found {}", vector.len()));
+            }
+            if let Some(number) = vector.iter().find(|number| !number.is_finite()) {
+                return Err(format!("expected finite numbers in the vector, found {number}"));
+            }
+        }
+        let stored = self.stored_key(key)?;
+        // The mark of a list is the number of its push, so that the marks of other lists need no clearing.
+        self.pushes = self.pushes.checked_add(1).ok_or("more than 2^32-1 lists")?;
+        let start = self.items.len();
+        places(self, self.pushes)?;
+        let hashed = match stored {
+            PendingKey::U64(number) => hash::number(number),
+            PendingKey::Text { .. } => hash::of(key),
+        };
+        if let (Key::Str(text), PendingKey::Text { .. }) = (key, stored) {
             self.texts.extend_from_slice(text.as_bytes());
         }
-        self.lists.push(Pending { key: pending, start, count: list.len() });
+        let vector = vector.map(|vector| {
+            self.vectors.extend_from_slice(vector);
+            self.vectors.len() - vector.len()
+        });
+        self.lists.push(Pending { hash: hashed, key: stored, op, start, count, vector });
+        Ok(())
+    }
+
+    fn stored_key(&self, key: Key<'_>) -> std::result::Result<PendingKey, String> {
+        match (key, self.spec.keys) {
+            (Key::U64(number), KeyKind::U64) => Ok(PendingKey::U64(number)),
+            (Key::Str(text), KeyKind::U64) => match Key::of_kind(text, KeyKind::U64) {
+                Some(Key::U64(number)) => Ok(PendingKey::U64(number)),
+                _ => Err("expected a whole number from 0 to 2^64-1, without leading zeros".into()),
+            },
+            (Key::Str(text), KeyKind::String) => {
+                id::check(text).map_err(|error| error.to_string())?;
+                Ok(PendingKey::Text { start: self.texts.len(), length: text.len() })
+            }
+            (Key::U64(_), KeyKind::String) => Err("expected text, found a number".into()),
+        }
+    }
+
+    fn number(&mut self, item: &str) -> std::result::Result<u32, String> {
+        if let Some(number) = self.dictionary.get(item) {
+            return Ok(*number);
+        }
+        id::check(item).map_err(|e| format!("item {item:?}: {e}"))?;
+        let number = u32::try_from(self.seen.len()).map_err(|_| "more than 2^32-1 items".to_owned())?;
+        self.dictionary.insert(item.into(), number);
+        self.seen.push(0);
+        Ok(number)
+    }
+
+    /// Adds a place to the list of this mark.
+    fn take(&mut self, mark: u32, number: u32, score: f32) -> std::result::Result<(), String> {
+        if !score.is_finite() {
+            return Err(format!(": expected a finite score, found {score}"));
+        }
+        let seen = self.seen.get_mut(number as usize).ok_or(": was never given by `item`")?;
+        if std::mem::replace(seen, mark) == mark {
+            return Err(" stands twice in the list".into());
+        }
+        self.items.push(number);
+        self.scores.push(score);
         Ok(())
     }
 
@@ -162,34 +232,6 @@ impl Writer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lists.is_empty()
-    }
-
-    fn take(&mut self, list: &[(&str, f32)]) -> std::result::Result<(), String> {
-        // The mark of a list is the number of its push, so that the marks of other lists need no clearing.
-        self.pushes = self.pushes.checked_add(1).ok_or("more than 2^32-1 lists")?;
-        let mark = self.pushes;
-        for (item, score) in list {
-            if !score.is_finite() {
-                return Err(format!("item {item:?}: expected a finite score, found {score}"));
-            }
-            let number = match self.dictionary.get(*item) {
-                Some(number) => *number,
-                None => {
-                    id::check(item).map_err(|e| format!("item {item:?}: {e}"))?;
-                    let number =
-                        u32::try_from(self.seen.len()).map_err(|_| "more than 2^32-1 items".to_owned())?;
-                    self.dictionary.insert((*item).into(), number);
-                    self.seen.push(0);
-                    number
-                }
-            };
-            if std::mem::replace(&mut self.seen[number as usize], mark) == mark {
-                return Err(format!("item {item:?} stands twice in the list"));
-            }
-            self.items.push(number);
-            self.scores.push(*score);
-        }
-        Ok(())
     }
 
     /// Writes `<generation>.keylist` into a folder: a temporary file, fsync, rename, fsync of the folder. A generation that is
@@ -219,66 +261,82 @@ impl Writer {
     fn encode(mut self) -> Result<(Header, Statistics, Vec<u8>)> {
         let texts = std::mem::take(&mut self.texts);
         let mut lists = std::mem::take(&mut self.lists);
-        lists.sort_unstable_by(|a, b| a.key.of(&texts).cmp(&b.key.of(&texts)));
-        if let Some(pair) = lists.windows(2).find(|pair| pair[0].key.of(&texts) == pair[1].key.of(&texts)) {
+        let order = |list: &Pending| (list.hash, list.key.of(&texts));
+        lists.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        if let Some(pair) = lists.windows(2).find(|pair| order(&pair[0]) == order(&pair[1])) {
             let key = pair[0].key.of(&texts);
             return Err(Error::invalid(format!("key {key}"), "stands twice in the table"));
         }
         let (ids, renumber) = self.sorted_dictionary();
-        let mut statistics = Statistics {
-            lists: lists.len() as u64,
-            entries: self.items.len() as u64,
-            items: ids.len() as u64,
-            ..Statistics::default()
-        };
-        let seed = seed(&lists, &texts);
-        let mut bytes = vec![0u8; HEADER];
-        let mut places = Vec::with_capacity(lists.len());
-        for list in &lists {
-            let key = list.key.of(&texts);
-            places.push((hash(key, seed), bytes.len()));
-            let range = list.start..list.start + list.count;
-            let (items, scores) = (&self.items[range.clone()], &self.scores[range]);
-            record(&mut bytes, key, self.spec.scores, items, &renumber, scores, &mut statistics)?;
-        }
-        let records = section(&mut bytes, HEADER);
-        let start = bytes.len();
-        index(&mut bytes, &places)?;
-        let index = section(&mut bytes, start);
-        let start = bytes.len();
-        dictionary(&mut bytes, &ids)?;
-        let dictionary = section(&mut bytes, start);
-        let start = bytes.len();
-        serde_json::to_writer(&mut bytes, &statistics)
-            .map_err(|e| Error::invalid("statistics", e.to_string()))?;
-        let text = section(&mut bytes, start);
-        let sections = Sections { records, index, dictionary, statistics: text };
-        let mut header = self.header(&statistics, seed, sections, bytes.len());
-        bytes[..HEADER].copy_from_slice(&header.encode());
-        Ok((header, statistics, bytes))
-    }
-
-    fn header(self, statistics: &Statistics, seed: u64, sections: Sections, length: usize) -> Header {
-        Header {
-            version: FORMAT_VERSION,
-            namespace: self.spec.namespace,
-            name: self.spec.name,
+        self.items.iter_mut().for_each(|item| *item = renumber[*item as usize]);
+        let mut layout = Layout {
             keys: self.spec.keys,
             scores: self.spec.scores,
-            watermark: self.spec.watermark,
-            schema_hash: self.spec.schema_hash,
-            shard: self.spec.shard.0,
-            shards: self.spec.shard.1,
-            seed,
-            lists: statistics.lists,
-            entries: statistics.entries,
-            items: statistics.items as u32,
-            score_error: statistics.score_error,
-            file_length: length as u64,
-            sum: 0,
-            buckets: sections.index.length / BUCKET as u64,
-            sections,
+            bits: (u32::BITS - (ids.len() as u32).saturating_sub(1).leading_zeros()).max(1),
+            vector: self.spec.vector,
+            stride: 0,
+        };
+        let mut sizes = Sizes::new();
+        for list in &lists {
+            sizes.count(layout.whole(list.key.of(&texts), self.vector_of(list).len(), list.count));
         }
+        layout.stride = choose_stride(&sizes, lists.len() as u64 + lists.len() as u64 / 49);
+        let ids = || ids.iter().map(|id| &**id);
+        if self.spec.index == IndexKind::Perfect
+            && let Some(made) = self.encode_as(IndexKind::Perfect, layout, &lists, &texts, ids())?
+        {
+            return Ok(made);
+        }
+        let made = self.encode_as(IndexKind::Open, layout, &lists, &texts, ids())?;
+        made.ok_or_else(|| Error::invalid("table", "open addressing takes any keys"))
+    }
+
+    /// `None`: there is no perfect hash.
+    fn encode_as<'i>(
+        &self,
+        index: IndexKind,
+        layout: Layout,
+        lists: &[Pending],
+        texts: &[u8],
+        ids: impl Iterator<Item = &'i str> + Clone,
+    ) -> Result<Option<(Header, Statistics, Vec<u8>)>> {
+        let hashes: Vec<u64> = lists.iter().map(|list| list.hash).collect();
+        let count = if index == IndexKind::Perfect { part_count(lists.len() as u64) } else { 1 };
+        let ends: Vec<usize> =
+            (1..=count).map(|part| hashes.partition_point(|hash| part_of(*hash, count) < part)).collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let ranges: Vec<_> = starts.zip(&ends).map(|(start, end)| start..*end).collect();
+        let parts: Vec<u32> = ranges.iter().map(|range| range.len() as u32).collect();
+        // Hashes that are as they should be never fill a part twice over.
+        if index == IndexKind::Perfect && parts.iter().any(|keys| u64::from(*keys) > 2 * PART_KEYS) {
+            return Ok(None);
+        }
+        let plan = Plan { layout, index, parts };
+        let mut encoder = Encoder::new(vec![0; HEADER], plan, self.spec.name.clone().into())?;
+        for range in ranges {
+            let start = range.start;
+            if !encoder.part(&hashes[range], |at| self.entry(&lists[start + at], texts))? {
+                return Ok(None);
+            }
+        }
+        let (mut bytes, head, header, statistics) = encoder.finish(&self.spec, ids)?;
+        bytes[..HEADER].copy_from_slice(&head);
+        Ok(Some((header, statistics, bytes)))
+    }
+
+    fn entry<'a>(&'a self, list: &Pending, texts: &'a [u8]) -> Entry<'a> {
+        let range = list.start..list.start + list.count;
+        Entry {
+            key: list.key.of(texts),
+            op: list.op,
+            items: &self.items[range.clone()],
+            scores: &self.scores[range],
+            vector: self.vector_of(list),
+        }
+    }
+
+    fn vector_of(&self, list: &Pending) -> &[f32] {
+        list.vector.map_or(&[], |start| &self.vectors[start..start + self.spec.vector as usize])
     }
 
     /// The ids that lists name, sorted, and the new number of each old one.
@@ -307,19 +365,4 @@ impl PendingKey {
             }
         }
     }
-}
-
-/// Seed of the key hash: the hash of all keys in order.
-fn seed(lists: &[Pending], texts: &[u8]) -> u64 {
-    let mut state = Xxh3::new();
-    for list in lists {
-        match list.key.of(texts) {
-            Key::U64(number) => state.update(&number.to_le_bytes()),
-            Key::Str(text) => {
-                state.update(text.as_bytes());
-                state.update(&[0]);
-            }
-        }
-    }
-    state.digest()
 }

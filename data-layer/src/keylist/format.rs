@@ -1,15 +1,18 @@
-//! The header of a key-list file, version 1: fixed places, little-endian, its own sum last. Everything else hangs off it.
+//! The header of a key-list file, version 2: fixed places, little-endian, its own sum last. Everything else hangs off it. What
+//! differs in version 1 is in `v1.rs`.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::sink::BLOCK;
+use super::v1;
 use crate::types::Millis;
 use crate::{Error, Result};
 
 /// Newest version that this program writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// First bytes of each file. The line ending shows damage by text-mode transfers.
 pub(super) const MAGIC: [u8; 8] = *b"WEIRKL\r\n";
@@ -25,8 +28,13 @@ pub(super) const ALIGN: usize = 64;
 pub(super) const BUCKET: usize = 64;
 /// Slots of a bucket.
 pub(super) const SLOTS: usize = 7;
-/// Records start at multiples of this.
-pub(super) const RECORD_ALIGN: usize = 8;
+/// Bytes of a row of `parts`.
+pub(super) const PART: usize = 32;
+/// Least and greatest stride of records; multiples of 8.
+pub(super) const LEAST_STRIDE: u32 = 16;
+pub(super) const MOST_STRIDE: u32 = 16 << 10;
+/// Longest vector of a key.
+pub const MAX_VECTOR: u32 = 4096;
 /// Where the first name starts; each name has a length byte and 64 bytes of room.
 const NAMES_AT: usize = 512;
 /// Where the section table starts.
@@ -54,25 +62,15 @@ pub enum ScoreCodec {
     Exact,
 }
 
-/// Counts and ranges of a table, for `stat` and for the publish gate.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Statistics {
-    /// Lists, empty ones included.
-    pub lists: u64,
-    /// Places in all lists.
-    pub entries: u64,
-    /// Different items.
-    pub items: u64,
-    /// Lists without items.
-    pub empty_lists: u64,
-    /// Length of the longest list.
-    pub longest: u64,
-    /// Least score; 0 where there are no entries.
-    pub least_score: f32,
-    /// Greatest score; 0 where there are no entries.
-    pub greatest_score: f32,
-    /// Greatest difference between a score as given and as stored.
-    pub score_error: f32,
+/// How a key's record is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexKind {
+    /// A perfect hash with its pilots in the file: one line of pilots, then the record.
+    #[default]
+    Perfect,
+    /// Open addressing in buckets of seven slots: what is used where no perfect hash can be made (two keys with the same hash).
+    Open,
 }
 
 /// Where a section is, and the sum of its bytes.
@@ -83,23 +81,35 @@ pub(super) struct Section {
     pub sum: u64,
 }
 
-/// The sections of version 1, in the order they stand in the file.
+/// The sections, in the order they stand in the file. Version 1 has no overflow, parts and blocks: their lengths are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Sections {
     pub records: Section,
+    pub overflow: Section,
+    /// Pilots of the perfect hash, or buckets of the open one.
     pub index: Section,
+    pub parts: Section,
     pub dictionary: Section,
     pub statistics: Section,
+    pub blocks: Section,
 }
 
 impl Sections {
-    pub fn named(&self) -> [(&'static str, Section); 4] {
+    pub fn named(&self) -> [(&'static str, Section); 7] {
         [
             ("records", self.records),
+            ("overflow", self.overflow),
             ("index", self.index),
+            ("parts", self.parts),
             ("dictionary", self.dictionary),
             ("statistics", self.statistics),
+            ("blocks", self.blocks),
         ]
+    }
+
+    /// All that `blocks` covers.
+    pub fn summed(&self) -> impl Iterator<Item = (&'static str, Section)> {
+        self.named().into_iter().take(6)
     }
 }
 
@@ -138,6 +148,21 @@ pub struct Header {
     pub file_length: u64,
     /// The header's own sum; covers the sums of all sections, so it stands for the whole content.
     pub sum: u64,
+    /// How a key's record is found.
+    pub index: IndexKind,
+    /// Bits of an item's number in a list.
+    pub item_bits: u32,
+    /// Bytes from one record to the next; 0 in version 1, where records follow one another.
+    pub stride: u32,
+    /// Places for records; a perfect hash leaves some empty.
+    pub slots: u64,
+    /// Numbers in the vector of a key; 0 where keys have none.
+    pub vector: u32,
+    /// For a delta: the header sum of the generation that it was built for. `None` for a whole table.
+    pub base: Option<u64>,
+    /// Lists that go on, or stand, in the overflow section.
+    pub overflowing: u64,
+    pub(super) parts: u32,
     pub(super) buckets: u64,
     pub(super) sections: Sections,
 }
@@ -161,12 +186,19 @@ impl Header {
         put(40, &self.seed.to_le_bytes());
         put(48, &self.lists.to_le_bytes());
         put(56, &self.entries.to_le_bytes());
-        put(64, &self.buckets.to_le_bytes());
+        put(64, &self.slots.to_le_bytes());
         put(72, &self.items.to_le_bytes());
         put(76, &self.shard.to_le_bytes());
         put(80, &self.shards.to_le_bytes());
         put(84, &self.score_error.to_le_bytes());
-        put(88, &[self.keys as u8, self.scores as u8]);
+        put(88, &[self.keys as u8, self.scores as u8, self.index as u8, self.item_bits as u8]);
+        put(92, &self.stride.to_le_bytes());
+        put(96, &self.parts.to_le_bytes());
+        put(100, &self.vector.to_le_bytes());
+        put(104, &[u8::from(self.base.is_some())]);
+        put(112, &self.base.unwrap_or(0).to_le_bytes());
+        put(120, &self.buckets.to_le_bytes());
+        put(128, &self.overflowing.to_le_bytes());
         for (slot, name) in [&self.namespace, &self.name].into_iter().enumerate() {
             // Names are at most 64 bytes: `config::check_name`.
             put(NAMES_AT + 128 * slot, &[name.len() as u8]);
@@ -207,28 +239,28 @@ impl Header {
         if sum != found || u32_at(head, 12) != ENDIAN || version == 0 {
             return Err(corrupt(SUM_AT, format!("expected sum {sum:016x}, found {found:016x}")));
         }
-        let header = Self::fields(head, version, sum)
+        let fields = if version == 1 { v1::fields(head) } else { Self::fields(head) };
+        let header = fields
+            .filter(|header| head[..SUM_AT] == header.clone().encode()[..SUM_AT] || version == 1)
             .ok_or_else(|| corrupt(0, "a field has a value that this version never writes".to_owned()))?;
         if header.file_length != bytes.len() as u64 {
             let detail = format!("expected a file of {} bytes, found {}", header.file_length, bytes.len());
             return Err(corrupt(16, detail));
         }
-        header.check_sections().map_err(|detail| corrupt(SECTIONS_AT, detail))?;
+        let sections = if version == 1 { v1::check_sections(&header) } else { header.check_sections() };
+        sections.map_err(|detail| corrupt(SECTIONS_AT, detail))?;
         Ok(header)
     }
 
-    fn fields(head: &[u8], version: u32, sum: u64) -> Option<Self> {
-        let section = |slot: usize| {
-            let at = SECTIONS_AT + 32 * slot;
-            Section { offset: u64_at(head, at), length: u64_at(head, at + 8), sum: u64_at(head, at + 16) }
-        };
+    /// The fields that both versions have, at the same places; what only version 2 has is left empty.
+    pub(super) fn shared_fields(head: &[u8]) -> Option<Self> {
         let name = |slot: usize| {
             let at = NAMES_AT + 128 * slot;
-            let bytes = head.get(at + 1..at + 1 + usize::from(head[at]))?;
+            let bytes = head.get(at + 1..at + 1 + usize::from(head[at]).min(64))?;
             String::from_utf8(bytes.to_vec()).ok()
         };
         Some(Self {
-            version,
+            version: u32_at(head, 8),
             namespace: name(0)?,
             name: name(1)?,
             keys: match head[88] {
@@ -246,40 +278,118 @@ impl Header {
             seed: u64_at(head, 40),
             lists: u64_at(head, 48),
             entries: u64_at(head, 56),
-            buckets: u64_at(head, 64),
             items: u32_at(head, 72),
             shard: u32_at(head, 76),
             shards: u32_at(head, 80),
             score_error: f32::from_bits(u32_at(head, 84)),
             file_length: u64_at(head, 16),
-            sum,
-            sections: Sections {
-                records: section(0),
-                index: section(1),
-                dictionary: section(2),
-                statistics: section(3),
-            },
+            sum: u64_at(head, SUM_AT),
+            index: IndexKind::Open,
+            item_bits: 32,
+            stride: 0,
+            slots: 0,
+            vector: 0,
+            base: None,
+            overflowing: 0,
+            parts: 0,
+            buckets: 0,
+            sections: Sections::default(),
         })
     }
 
-    /// Sections follow one another without gaps from the header to the end of the file.
+    fn fields(head: &[u8]) -> Option<Self> {
+        Some(Self {
+            index: match head[90] {
+                0 => IndexKind::Perfect,
+                1 => IndexKind::Open,
+                _ => return None,
+            },
+            item_bits: Some(u32::from(head[91])).filter(|bits| (1..=32).contains(bits))?,
+            stride: Some(u32_at(head, 92))
+                .filter(|s| (LEAST_STRIDE..=MOST_STRIDE).contains(s) && s % 8 == 0)?,
+            slots: u64_at(head, 64),
+            parts: u32_at(head, 96),
+            vector: Some(u32_at(head, 100)).filter(|width| *width <= MAX_VECTOR)?,
+            base: match head[104] {
+                0 => None,
+                1 => Some(u64_at(head, 112)),
+                _ => return None,
+            },
+            buckets: u64_at(head, 120),
+            overflowing: u64_at(head, 128),
+            sections: Sections {
+                records: section(head, 0),
+                overflow: section(head, 1),
+                index: section(head, 2),
+                parts: section(head, 3),
+                dictionary: section(head, 4),
+                statistics: section(head, 5),
+                blocks: section(head, 6),
+            },
+            ..Self::shared_fields(head)?
+        })
+    }
+
+    /// Sections follow one another without gaps from where records start to the end of the file, and have the lengths that the
+    /// other fields ask for.
     fn check_sections(&self) -> std::result::Result<(), String> {
-        let mut at = HEADER as u64;
-        for (name, section) in self.sections.named() {
-            if section.offset != at || section.length % ALIGN as u64 != 0 {
-                return Err(format!("section {name}: expected offset {at}, found {}", section.offset));
+        let sections = &self.sections;
+        follow(&sections.named(), records_at(sections.records.length), self.file_length)?;
+        let padded = |length: u128| length.next_multiple_of(ALIGN as u128);
+        let lines = match self.index {
+            IndexKind::Perfect => u128::from(sections.index.length),
+            IndexKind::Open => u128::from(self.buckets) * BUCKET as u128,
+        };
+        let blocks: u64 = sections.summed().map(|(_, section)| section.length.div_ceil(BLOCK as u64)).sum();
+        let wanted = [
+            ("records", padded(u128::from(self.slots) * u128::from(self.stride)), sections.records),
+            ("index", lines, sections.index),
+            ("parts", padded(u128::from(self.parts) * PART as u128), sections.parts),
+            ("blocks", padded(u128::from(blocks) * 8), sections.blocks),
+        ];
+        for (name, length, section) in wanted {
+            if length != u128::from(section.length) {
+                return Err(format!("section {name}: expected {length} bytes, found {}", section.length));
             }
-            at = at.checked_add(section.length).ok_or("sections are longer than any file")?;
         }
-        if at != self.file_length {
-            return Err(format!("sections end at {at}, the file at {}", self.file_length));
-        }
-        let buckets = self.sections.index.length / BUCKET as u64;
-        if self.buckets == 0 || self.buckets != buckets {
-            return Err(format!("expected {buckets} buckets, found {}", self.buckets));
+        let searchable = match self.index {
+            IndexKind::Perfect => self.parts > 0 && self.buckets == 0,
+            IndexKind::Open => self.buckets > 0 && self.parts == 0,
+        };
+        if !searchable || self.lists > self.slots || self.shard >= self.shards {
+            return Err("counts of lists, slots, parts, buckets or shards do not fit each other".to_owned());
         }
         Ok(())
     }
+}
+
+/// Where records start in the file: on a huge page where they fill many.
+pub(super) fn records_at(length: u64) -> u64 {
+    if length >= 64 << 20 { 2 << 20 } else { HEADER as u64 }
+}
+
+/// The entry of the section table at a place.
+pub(super) fn section(head: &[u8], slot: usize) -> Section {
+    let at = SECTIONS_AT + 32 * slot;
+    Section { offset: u64_at(head, at), length: u64_at(head, at + 8), sum: u64_at(head, at + 16) }
+}
+
+/// Sections follow one another without gaps from `at` to the end of the file.
+pub(super) fn follow(
+    sections: &[(&'static str, Section)],
+    mut at: u64,
+    end: u64,
+) -> std::result::Result<(), String> {
+    for (name, section) in sections {
+        if section.offset != at || section.length % ALIGN as u64 != 0 {
+            return Err(format!("section {name}: expected offset {at}, found {}", section.offset));
+        }
+        at = at.checked_add(section.length).ok_or("sections are longer than any file")?;
+    }
+    if at != end {
+        return Err(format!("sections end at {at}, the file at {end}"));
+    }
+    Ok(())
 }
 
 /// `<watermark as 20261120T031500Z>-<8 hex of the content's hash>`.

@@ -74,3 +74,32 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (bytes, at);
 }
+
+/// Reads all pages and keeps them in memory until the map is dropped.
+pub(super) fn lock(map: &Mapped) -> std::io::Result<()> {
+    #[cfg(unix)]
+    return map.map.lock();
+    #[cfg(not(unix))]
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+/// Reads all pages now.
+pub(super) fn warm(map: &Mapped) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if map.map.advise(memmap2::Advice::PopulateRead).is_ok() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    map.map.advise(memmap2::Advice::WillNeed)?;
+    // One byte of each page: what the system would not do by itself.
+    let touched = map.iter().step_by(4096).fold(0u8, |sum, byte| sum ^ byte);
+    std::hint::black_box(touched);
+    Ok(())
+}
+
+/// Pages are asked for one by one: nothing is read ahead.
+pub(super) fn lazy(map: &Mapped) -> std::io::Result<()> {
+    #[cfg(unix)]
+    map.map.advise(memmap2::Advice::Random)?;
+    Ok(())
+}

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::fault;
 use super::pointer::{Lock, Pointer};
 use crate::config::Config;
 use crate::keylist::{Built, EXTENSION, Header, Statistics, Table, TableSpec, Verify, Writer};
@@ -122,7 +121,6 @@ impl Folder {
     /// # Errors
     /// As [`Writer::finish`].
     pub fn build(&self, writer: Writer) -> Result<Built> {
-        super::sweep(&self.path);
         writer.finish(&self.path)
     }
 
@@ -230,7 +228,7 @@ impl Folder {
         }
         let before = self.current().ok().flatten().filter(|before| *before != generation);
         if let (Gate::Similar { least_share }, Some(before)) = (gate, before) {
-            let before = self.open(Some(&before), Verify::Header)?;
+            let before = self.open(Some(&before), Verify::Open)?;
             let old = before.statistics();
             for (what, old, new) in [("lists", old.lists, new.lists), ("entries", old.entries, new.entries)] {
                 if (new as f64) < old as f64 * least_share {
@@ -242,10 +240,7 @@ impl Folder {
                 }
             }
         }
-        super::sweep(&self.path);
-        fault::point("publish: checked");
         Pointer::advance(&self.path, &generation)?;
-        fault::point("publish: done");
         Ok(generation)
     }
 
@@ -260,7 +255,6 @@ impl Folder {
         let _lock = Lock::take(&self.path)?;
         let pointer = Pointer::read(&self.path)?.ok_or_else(|| self.none())?.back(&self.path)?;
         self.open(Some(&pointer.current), Verify::Full)?;
-        fault::point("rollback: checked");
         pointer.write(&self.path)?;
         Ok(pointer.current)
     }
@@ -270,7 +264,7 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open`].
     pub fn stat(&self, generation: Option<&str>) -> Result<Stat> {
-        Ok(stat(&self.open(generation, Verify::Header)?))
+        Ok(stat(&self.open(generation, Verify::Open)?))
     }
 
     /// Checks every byte of a generation, or of what is served.
@@ -299,7 +293,6 @@ impl Folder {
             if generation < pointer.current && !before.contains(&generation) {
                 let path = self.file(&generation);
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
-                fault::point("keep: removed");
                 removed.push(generation);
             }
         }

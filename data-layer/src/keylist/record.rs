@@ -1,0 +1,367 @@
+//! One record of version 2 as bytes, both ways: the layout that `docs/formats.md` describes. Not for finding records.
+
+use super::format::{KeyKind, ScoreCodec, u32_at, u64_at};
+use super::list::{List, Op, Run};
+use super::{Key, hash, kernel};
+
+/// Bits of the word behind the sum: the count of the whole list, and flags.
+const COUNT: u32 = (1 << 21) - 1;
+const OCCUPIED: u32 = 1 << 24;
+const TAIL: u32 = 1 << 25;
+const ELSEWHERE: u32 = 1 << 26;
+const OP_AT: u32 = 27;
+const VECTOR: u32 = 1 << 29;
+/// Bits that mean something.
+const KNOWN: u32 = COUNT | OCCUPIED | TAIL | ELSEWHERE | 3 << OP_AT | VECTOR;
+
+/// Sum and word.
+const HEAD: usize = 8;
+/// Bits of a place in the overflow section, in units of 8 bytes; above them stands how much of the list is in the record.
+const PLACE_BITS: u32 = 40;
+/// Most places of a list in a record whose list goes on elsewhere.
+const MOST_HEAD: usize = (1 << 24) - 1;
+
+/// What the records of a table have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub keys: KeyKind,
+    pub scores: ScoreCodec,
+    /// Bits of an item.
+    pub bits: u32,
+    /// Numbers of a vector.
+    pub vector: u32,
+    /// Bytes from one record to the next.
+    pub stride: usize,
+}
+
+/// A key and all it has, items as numbers of the dictionary.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub key: Key<'a>,
+    pub op: Op,
+    pub items: &'a [u32],
+    pub scores: &'a [f32],
+    /// Empty, or as long as the layout says.
+    pub vector: &'a [f32],
+}
+
+/// The overflow section as it grows; what was written out already is counted only.
+#[derive(Debug, Default)]
+pub(super) struct Overflow {
+    /// Not written out yet.
+    pub bytes: Vec<u8>,
+    /// Bytes that went before.
+    pub before: u64,
+    /// Lists that have a part here.
+    pub lists: u64,
+}
+
+impl Layout {
+    /// Bytes of a score.
+    pub fn width(&self) -> usize {
+        match self.scores {
+            ScoreCodec::Affine => 2,
+            ScoreCodec::Exact => 4,
+        }
+    }
+
+    fn parameters(&self, count: usize) -> usize {
+        if self.scores == ScoreCodec::Affine && count > 0 { 8 } else { 0 }
+    }
+
+    fn places(&self, count: usize) -> usize {
+        (count * self.bits as usize).div_ceil(8) + count * self.width()
+    }
+
+    /// Bytes of a record that holds its whole list.
+    pub fn whole(&self, key: Key<'_>, vector: usize, count: usize) -> usize {
+        let key = match key {
+            Key::U64(_) => 8,
+            Key::Str(text) => 2 + text.len(),
+        };
+        HEAD + key + vector * 4 + self.parameters(count) + self.places(count)
+    }
+
+    /// How much of a list fits beside a pointer to the rest; `None` where not even key, pointer and vector fit.
+    fn head(&self, key: Key<'_>, vector: usize, count: usize) -> Option<usize> {
+        let room = self.stride.checked_sub(self.whole(key, vector, 0) + 8 + self.parameters(count))?;
+        let mut head = (room * 8 / (self.bits as usize + self.width() * 8)).min(count).min(MOST_HEAD);
+        while self.places(head) > room {
+            head -= 1;
+        }
+        Some(head)
+    }
+}
+
+/// Writes the record of an empty slot into its stride of zeros.
+pub(super) fn vacant(out: &mut [u8]) {
+    seal(out, HEAD);
+}
+
+/// Writes a record into its stride of zeros, and what does not fit into the overflow. Gives the greatest error of a score.
+///
+/// # Errors
+/// Scores too far apart for sixteen bits, an overflow of more than 8 TiB; as a text for the place where the key is known.
+pub(super) fn write(
+    layout: &Layout,
+    entry: &Entry<'_>,
+    out: &mut [u8],
+    overflow: &mut Overflow,
+) -> Result<f32, String> {
+    let count = entry.items.len();
+    let levels = Levels::of(layout.scores, entry.scores)?;
+    let word = count as u32
+        | OCCUPIED
+        | (entry.op as u32) << OP_AT
+        | if entry.vector.is_empty() { 0 } else { VECTOR };
+    let whole = layout.whole(entry.key, entry.vector.len(), count);
+    let mut bytes = Vec::with_capacity(whole);
+    if whole <= layout.stride {
+        start(layout, entry, word, None, &levels, count, &mut bytes);
+        levels.places(layout, entry, 0..count, &mut bytes);
+    } else if let Some(head) = layout.head(entry.key, entry.vector.len(), count) {
+        let pointer = overflow.place()? | (head as u64) << PLACE_BITS;
+        start(layout, entry, word | TAIL, Some(pointer), &levels, count, &mut bytes);
+        levels.places(layout, entry, 0..head, &mut bytes);
+        let mut tail = vec![0; 4];
+        tail.extend_from_slice(&((count - head) as u32).to_le_bytes());
+        levels.places(layout, entry, head..count, &mut tail);
+        overflow.push(tail);
+    } else {
+        let pointer = overflow.place()?;
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&(word | ELSEWHERE).to_le_bytes());
+        bytes.extend_from_slice(&pointer.to_le_bytes());
+        let mut body = Vec::with_capacity(whole);
+        start(layout, entry, word, None, &levels, count, &mut body);
+        levels.places(layout, entry, 0..count, &mut body);
+        overflow.push(body);
+    }
+    out[..bytes.len()].copy_from_slice(&bytes);
+    seal(out, bytes.len());
+    Ok(levels.error)
+}
+
+impl Overflow {
+    /// Where the next block will be, in units of 8 bytes.
+    fn place(&self) -> Result<u64, String> {
+        let place = (self.before + self.bytes.len() as u64) / 8;
+        if place >> PLACE_BITS == 0 { Ok(place) } else { Err("the overflow of a file is below 8 TiB".into()) }
+    }
+
+    fn push(&mut self, mut block: Vec<u8>) {
+        let used = block.len();
+        seal(&mut block, used);
+        self.bytes.extend_from_slice(&block);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self.lists += 1;
+    }
+}
+
+/// Sums what stands behind the first four bytes.
+fn seal(bytes: &mut [u8], used: usize) {
+    let sum = hash::sum(&bytes[4..used]);
+    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// All of a record that stands before its places.
+fn start(
+    layout: &Layout,
+    entry: &Entry<'_>,
+    word: u32,
+    pointer: Option<u64>,
+    levels: &Levels,
+    count: usize,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&word.to_le_bytes());
+    match entry.key {
+        Key::U64(number) => out.extend_from_slice(&number.to_le_bytes()),
+        Key::Str(text) => {
+            out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    if let Some(pointer) = pointer {
+        out.extend_from_slice(&pointer.to_le_bytes());
+    }
+    entry.vector.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+    if layout.parameters(count) > 0 {
+        out.extend_from_slice(&levels.least.to_le_bytes());
+        out.extend_from_slice(&levels.step.to_le_bytes());
+    }
+}
+
+/// Scores as they are stored: the same parameters for the whole list.
+struct Levels {
+    least: f32,
+    step: f32,
+    /// Two bytes each.
+    levels: Vec<u8>,
+    error: f32,
+}
+
+impl Levels {
+    fn of(codec: ScoreCodec, scores: &[f32]) -> Result<Self, String> {
+        if codec == ScoreCodec::Exact {
+            return Ok(Self { least: 0.0, step: 0.0, levels: Vec::new(), error: 0.0 });
+        }
+        let (least, greatest) = kernel::span(scores);
+        let step = kernel::step(least, greatest);
+        let mut levels = Vec::new();
+        let error = kernel::quantise(scores, least, step, &mut levels);
+        if !error.is_finite() {
+            return Err("scores are too far apart for 16 bits; store them exactly (scores = exact)".into());
+        }
+        Ok(Self { least, step, levels, error })
+    }
+
+    fn places(&self, layout: &Layout, entry: &Entry<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+        kernel::pack(&entry.items[range.clone()], layout.bits, out);
+        match layout.scores {
+            ScoreCodec::Affine => out.extend_from_slice(&self.levels[range.start * 2..range.end * 2]),
+            ScoreCodec::Exact => {
+                entry.scores[range].iter().for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
+            }
+        }
+    }
+}
+
+/// A record as it stands, its sum checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    /// The text, or the number's eight bytes; empty where `next` is the whole record's place.
+    pub key: &'a [u8],
+    pub vector: &'a [u8],
+    pub list: List<'a>,
+    /// Whether there is a key here.
+    pub occupied: bool,
+    pub next: Next,
+}
+
+/// What of a record stands in the overflow section, and at which byte of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Nothing,
+    /// So many more places of the list.
+    Tail {
+        at: u64,
+        count: usize,
+    },
+    /// The record itself.
+    Record {
+        at: u64,
+    },
+}
+
+/// What may be wrong with a record.
+pub(super) type Wrong = &'static str;
+
+/// Where the overflow of a record starts, read without any check: good for asking ahead, and for nothing else.
+#[inline]
+pub(super) fn peek(layout: &Layout, bytes: &[u8]) -> Option<u64> {
+    let word = u32_at(bytes, 4);
+    let at = match (word & (TAIL | ELSEWHERE), layout.keys) {
+        (0, _) => return None,
+        (ELSEWHERE, _) => HEAD,
+        (_, KeyKind::U64) => HEAD + 8,
+        (_, KeyKind::String) => HEAD + 2 + key_length(bytes),
+    };
+    Some(place(u64_at(bytes, at)))
+}
+
+#[inline]
+fn place(pointer: u64) -> u64 {
+    (pointer & ((1 << PLACE_BITS) - 1)) * 8
+}
+
+#[inline]
+fn key_length(bytes: &[u8]) -> usize {
+    bytes.get(HEAD..HEAD + 2).map_or(0, |two| usize::from(u16::from_le_bytes([two[0], two[1]])))
+}
+
+/// Reads a record that starts where `bytes` do and ends within them.
+#[inline]
+pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, Wrong> {
+    const LONG: Wrong = "a length is too large";
+    let word = u32_at(bytes, 4);
+    let count = (word & COUNT) as usize;
+    if word & OCCUPIED == 0 {
+        let vacant = bytes.get(..HEAD).ok_or(LONG)?;
+        check(vacant)?;
+        let list = List::empty(layout, Op::Replace);
+        return Ok(Record { key: &[], vector: &[], list, occupied: false, next: Next::Nothing });
+    }
+    let op = Op::of(word >> OP_AT & 3).filter(|_| word & !KNOWN == 0);
+    if word & ELSEWHERE != 0 {
+        let stub = bytes.get(..HEAD + 8).ok_or(LONG)?;
+        check(stub)?;
+        let list = List::empty(layout, Op::Replace);
+        let next = Next::Record { at: place(u64_at(stub, HEAD)) };
+        return Ok(Record { key: &[], vector: &[], list, occupied: true, next });
+    }
+    let (key_at, key_end) = match layout.keys {
+        KeyKind::U64 => (HEAD, HEAD + 8),
+        KeyKind::String => (HEAD + 2, HEAD + 2 + key_length(bytes)),
+    };
+    let (mut at, mut head, mut next) = (key_end, count, Next::Nothing);
+    if word & TAIL != 0 {
+        let pointer = u64_at(bytes, at);
+        head = (pointer >> PLACE_BITS) as usize;
+        next = Next::Tail { at: place(pointer), count: count.checked_sub(head).ok_or(LONG)? };
+        at += 8;
+    }
+    let vector_at = at;
+    if word & VECTOR != 0 {
+        at += layout.vector as usize * 4;
+    }
+    let vector_end = at;
+    at += layout.parameters(count);
+    let items = at;
+    let scores = items + (head * layout.bits as usize).div_ceil(8);
+    let end = scores + head * layout.width();
+    let used = bytes.get(..end).ok_or(LONG)?;
+    check(used)?;
+    let parameter = |from: usize| f32::from_bits(u32_at(used, from));
+    let (least, step) =
+        if items > vector_end { (parameter(items - 8), parameter(items - 4)) } else { (0.0, 0.0) };
+    let run = Run { items: &used[items..], scores: &used[scores..], count: head };
+    let list = List {
+        head: run,
+        tail: Run::EMPTY,
+        bits: layout.bits,
+        codec: layout.scores,
+        least,
+        step,
+        op: op.ok_or("unknown flags")?,
+    };
+    Ok(Record {
+        key: &used[key_at..key_end],
+        vector: &used[vector_at..vector_end],
+        list,
+        occupied: true,
+        next,
+    })
+}
+
+/// Reads the rest of a list from where `bytes` start.
+pub(super) fn read_tail<'a>(layout: &Layout, bytes: &'a [u8], count: usize) -> Result<Run<'a>, Wrong> {
+    let scores = HEAD + (count * layout.bits as usize).div_ceil(8);
+    let used = bytes.get(..scores + count * layout.width()).ok_or("a length is too large")?;
+    check(used)?;
+    if u32_at(used, 4) as usize != count {
+        return Err("the rest of a list is that of another");
+    }
+    Ok(Run { items: &used[HEAD..], scores: &used[scores..], count })
+}
+
+#[inline]
+fn check(used: &[u8]) -> Result<(), Wrong> {
+    if hash::sum(&used[4..]) == u32_at(used, 0) { Ok(()) } else { Err("the sum of a record differs") }
+}
+
+/// Copies a vector out.
+pub(super) fn numbers(bytes: &[u8], out: &mut Vec<f32>) {
+    out.extend(bytes.chunks_exact(4).map(|four| f32::from_bits(u32_at(four, 0))));
+}
