@@ -113,9 +113,19 @@ impl Columns {
         self.score.map(|at| numbers(input, row, at)).transpose()
     }
 
+    /// The vector of a row; empty where there is no such column.
+    pub fn vector(&self, input: &Input, row: &Row) -> Result<Vec<f32>> {
+        self.vector.map_or_else(|| Ok(Vec::new()), |at| numbers(input, row, at))
+    }
+
     /// An error about the scores of a row.
     pub fn wrong_score(&self, row: &Row, detail: String) -> Error {
         row.wrong(self.score.unwrap_or(0), detail)
+    }
+
+    /// An error about the vector of a row.
+    pub fn wrong_vector(&self, row: &Row, detail: String) -> Error {
+        row.wrong(self.vector.unwrap_or(0), detail)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
-use crate::keylist::{TableSpec, Writer};
+use crate::keylist::{Op, TableSpec, Writer};
 use crate::tabular::{Reader, Row};
 use crate::types::Value;
 use crate::{Error, Result};
@@ -142,10 +142,24 @@ fn read_wide(
     spec: TableSpec,
     rows: impl Iterator<Item = Result<Row>>,
 ) -> Result<Writer> {
-    let mut writer = Writer::new(spec.clone())?;
+    let mut rows = rows.peekable();
+    let first = rows.peek().and_then(|row| row.as_ref().ok());
+    let width = first.map_or(Ok(0), |row| columns.vector(input, row).map(|vector| vector.len()))?;
+    let keys = spec.keys;
+    let mut writer = Writer::new(TableSpec { vector: width as u32, ..spec })?;
     for row in rows {
         let row = row?;
-        let key = columns.key(&row, spec.keys)?;
+        let key = columns.key(&row, keys)?;
+        let vector = columns.vector(input, &row)?;
+        if vector.len() != width || (width == 0 && input.vector.is_some()) {
+            let wanted = if width == 0 {
+                "a vector".to_owned()
+            } else {
+                format!("{width} numbers as in the first row")
+            };
+            return Err(columns.wrong_vector(&row, format!("expected {wanted}, found {}", vector.len())));
+        }
+        let vector = (width > 0).then_some(vector.as_slice());
         let (items, scores) = (columns.items(input, &row)?, columns.scores(input, &row)?);
         if let Some(scores) = scores.as_ref().filter(|scores| scores.len() != items.len()) {
             let detail = format!("expected as many scores as items, {}, found {}", items.len(), scores.len());
@@ -160,7 +174,7 @@ fn read_wide(
             })
             .collect();
         list.truncate(input.top.unwrap_or(usize::MAX));
-        writer.push(&*key, &list).map_err(|error| placed(&row, error))?;
+        writer.push_entry(&*key, Op::Replace, &list, vector).map_err(|error| placed(&row, error))?;
     }
     Ok(writer)
 }

@@ -189,3 +189,28 @@ fn parquet_with_lists_becomes_a_table() {
     let texts = Input { score: Some("scores".into()), ..Input::new(&golden, "key", "names") };
     assert_eq!(list(&table(root.path(), &texts), "k3"), ["c"]);
 }
+
+#[test]
+fn vectors_stand_beside_lists_or_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lists.parquet");
+    let vectors = |item: &str| Input { vector: Some("vector".into()), ..Input::new(&golden, "key", item) };
+    let (mut both, mut alone) = (Vec::new(), Vec::new());
+    let one = table(root.path(), &vectors("names"));
+    assert!(one.vector("k2", &mut both).unwrap());
+    assert_eq!((both, list(&one, "k1")), (vec![3.0, 4.0], vec!["b".into(), "a".into()]));
+    let other = table(root.path(), &vectors("nothing of this name"));
+    assert!(other.vector("k3", &mut alone).unwrap());
+    assert_eq!((alone, list(&other, "k3")), (vec![5.0, 6.0], Vec::new()));
+    for (rows, part) in [
+        ("a,1|2\nb,1\n", "v.csv:3, column \"v\": expected 2 numbers as in the first row, found 1"),
+        ("a,\nb,1\n", "v.csv:2, column \"v\": expected a vector"),
+        ("a,1|x\n", "expected a number, found \"x\""),
+    ] {
+        let path = root.path().join("v.csv");
+        std::fs::write(&path, format!("k,v\n{rows}")).unwrap();
+        let bad = Input { vector: Some("v".into()), separator: Some('|'), ..Input::new(&path, "k", "item") };
+        let said = read(&bad, TableSpec::new("t", 0)).map(drop).unwrap_err().to_string();
+        assert!(said.contains(part), "{said} should say {part}");
+    }
+}
