@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::fault;
 use super::pointer::{Lock, Pointer};
 use crate::config::Config;
 use crate::keylist::{Built, EXTENSION, Header, Statistics, Table, TableSpec, Verify, Writer};
@@ -121,6 +122,7 @@ impl Folder {
     /// # Errors
     /// As [`Writer::finish`].
     pub fn build(&self, writer: Writer) -> Result<Built> {
+        super::sweep(&self.path);
         writer.finish(&self.path)
     }
 
@@ -240,7 +242,10 @@ impl Folder {
                 }
             }
         }
+        super::sweep(&self.path);
+        fault::point("publish: checked");
         Pointer::advance(&self.path, &generation)?;
+        fault::point("publish: done");
         Ok(generation)
     }
 
@@ -255,6 +260,7 @@ impl Folder {
         let _lock = Lock::take(&self.path)?;
         let pointer = Pointer::read(&self.path)?.ok_or_else(|| self.none())?.back(&self.path)?;
         self.open(Some(&pointer.current), Verify::Full)?;
+        fault::point("rollback: checked");
         pointer.write(&self.path)?;
         Ok(pointer.current)
     }
@@ -293,6 +299,7 @@ impl Folder {
             if generation < pointer.current && !before.contains(&generation) {
                 let path = self.file(&generation);
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
+                fault::point("keep: removed");
                 removed.push(generation);
             }
         }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Config, check_name, namespace_root};
-use crate::publish::{Lock, Pointer, rename, temporary, write_whole};
+use crate::publish::{Lock, Pointer, Temporary, sweep, write_whole};
 use crate::{Error, Result};
 
 pub use models::{Loaded, ModelError, ModelSwap, Models, ModelsSnapshot};
@@ -171,11 +171,12 @@ impl Registry {
         // Never a number that was once published, even where its folder was removed.
         let published = Pointer::read(&folder).ok().flatten().map_or(0, |p| highest(&p));
         let version = newest.max(published) + 1;
-        let temporary = temporary(&folder.join(version.to_string()));
-        std::fs::create_dir_all(&temporary).map_err(Error::io(&temporary))?;
-        write_json(&temporary.join("model.json"), &stored)?;
-        write_json(&temporary.join("metrics.json"), &stored.model.metrics)?;
-        rename(&temporary, &folder.join(version.to_string()))?;
+        sweep(&folder);
+        let place = folder.join(version.to_string());
+        let temporary = Temporary::folder(&place)?;
+        write_json(&temporary.path().join("model.json"), &stored)?;
+        write_json(&temporary.path().join("metrics.json"), &stored.model.metrics)?;
+        temporary.finish(&place)?;
         Ok(version)
     }
 

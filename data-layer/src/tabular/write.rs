@@ -11,6 +11,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type;
 
+use crate::publish::Temporary;
 use crate::{Error, Result};
 
 /// Type of a column that is written.
@@ -42,9 +43,9 @@ pub enum Cells<'a> {
 /// Writes a Parquet file that is there whole after [`Writer::finish`], or not at all.
 pub struct Writer {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Temporary,
     columns: Vec<(String, ColumnType)>,
-    writer: Option<SerializedFileWriter<File>>,
+    writer: SerializedFileWriter<File>,
 }
 
 impl Cells<'_> {
@@ -74,7 +75,7 @@ impl Writer {
     /// What the system said.
     pub fn create(path: impl AsRef<Path>, columns: &[(&str, ColumnType)]) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let temporary = crate::publish::temporary(&path);
+        let (temporary, file) = Temporary::file(&path)?;
         let wrong = |e: ParquetError| Error::invalid(path.display().to_string(), e.to_string());
         let fields: std::result::Result<Vec<_>, _> =
             columns.iter().map(|(n, kind)| field(n, *kind)).collect();
@@ -84,11 +85,10 @@ impl Writer {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by("weir".to_owned())
             .build();
-        let file = File::create(&temporary).map_err(Error::io(&path))?;
         let writer =
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).map_err(wrong)?;
         let columns = columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
-        Ok(Self { path, temporary, columns, writer: Some(writer) })
+        Ok(Self { path, temporary, columns, writer })
     }
 
     /// Writes some rows as a row group: one slice per column, of the column's type, all of one length. Groups of some 100,000
@@ -111,9 +111,8 @@ impl Writer {
                 return Err(Error::invalid(place, detail));
             }
         }
-        let Some(writer) = self.writer.as_mut() else { return Ok(()) };
         let mut put = || {
-            let mut group = writer.next_row_group()?;
+            let mut group = self.writer.next_row_group()?;
             columns.iter().try_for_each(|cells| put_column(&mut group, cells))?;
             group.close().map(drop)
         };
@@ -124,21 +123,11 @@ impl Writer {
     ///
     /// # Errors
     /// What the system said.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         let wrong = |e: ParquetError| Error::invalid(self.path.display().to_string(), e.to_string());
-        if let Some(writer) = self.writer.take() {
-            let file = writer.into_inner().map_err(wrong)?;
-            file.sync_all().map_err(Error::io(&self.path))?;
-            crate::publish::rename(&self.temporary, &self.path)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // Nothing is left to remove after `finish`; a temporary file that stays is never read.
-        let _ = std::fs::remove_file(&self.temporary);
+        let file = self.writer.into_inner().map_err(wrong)?;
+        file.sync_all().map_err(Error::io(&self.path))?;
+        self.temporary.finish(&self.path)
     }
 }
 
