@@ -11,7 +11,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use data_layer::keylist::{Verify, Writer};
 use data_layer::publish::fault::{POINTS, VARIABLE};
-use data_layer::publish::{Folder, Gate};
+use data_layer::publish::{Folder, Gate, Journal, What};
 use data_layer::registry::{ModelFile, Registry};
 
 const FOLDER: &str = "WEIR_TEST_PUBLISH_FOLDER";
@@ -199,6 +199,11 @@ fn kill_at(task: Task, number: usize, point: &str) {
     let see = || {
         let found = (served(root), served_model(root));
         assert!([(2, 2), task.outcome()].contains(&found), "{task:?} at {point}: {found:?}");
+        // The story ends where CURRENT is, whatever was written down and not done.
+        let folder = tables(root);
+        let story = Journal::story(folder.path()).unwrap();
+        let told = story.entries.iter().rfind(|entry| entry.moves()).map(|entry| entry.generation.clone());
+        assert_eq!(told, folder.current().unwrap(), "{task:?} at {point}");
         found
     };
     let stopped = see();
@@ -216,8 +221,12 @@ fn kill_at(task: Task, number: usize, point: &str) {
         task.run(root);
         assert_eq!((served(root), served_model(root)), task.outcome(), "{task:?} again after {point}");
     }
-    build(root, 9);
+    let last = build(root, 9);
     publish(root, 9);
+    let story = Journal::story(tables(root).path()).unwrap();
+    let told = story.entries.iter().rfind(|entry| entry.moves()).unwrap();
+    assert_eq!((told.what, &told.generation), (What::Publish, &last));
+    assert!(story.damaged.is_empty() && story.knows(&last));
     Registry::open(root, "main").publish("ctr", &model(9)).unwrap();
     assert_eq!((served(root), served_model(root)), (9, 9));
     tables(root).keep(1).unwrap();

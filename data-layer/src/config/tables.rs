@@ -13,15 +13,16 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::check_name;
+use crate::publish::Limits;
 use crate::types::Millis;
 use crate::types::time::parse_span;
 use crate::{Error, Result};
 
 /// Keys of `[tables]`; no table is configured by such a name but under `[tables.named]`.
-const KEYS: &[&str] = &["dir", "keep", "scrub", "readers", "named"];
+const KEYS: &[&str] = &["dir", "keep", "scrub", "readers", "watch", "gate", "named"];
 
 /// Words that are kept for keys to come, so that no file of today changes its meaning then.
-const RESERVED: &[&str] = &["watch", "gate", "source", "poll", "store", "cache"];
+const RESERVED: &[&str] = &["source", "poll", "store", "cache"];
 
 /// `[tables]`: folders of immutable generations.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,10 @@ pub struct Tables {
     pub scrub: Option<Millis>,
     /// Threads that read lazy tables, 1 to 256.
     pub readers: usize,
+    /// Whether a server watches the folder and publishes what is copied into it.
+    pub watch: bool,
+    /// `[tables.gate]`: how far a generation may be from the one before.
+    pub gate: Limits,
     /// `[tables.NAME]` and `[tables.named.NAME]`, by name.
     pub named: BTreeMap<String, TableOptions>,
 }
@@ -86,6 +91,8 @@ pub(super) struct RawTables {
     keep: Option<usize>,
     scrub: Option<String>,
     readers: Option<usize>,
+    watch: Option<bool>,
+    gate: Limits,
     named: BTreeMap<String, TableOptions>,
     sections: BTreeMap<String, TableOptions>,
 }
@@ -101,6 +108,7 @@ impl RawTables {
         if !(1..=256).contains(&readers) {
             return Err(wrong("tables.readers", format!("expected 1 to 256 threads, found {readers}")));
         }
+        self.gate.check().map_err(|(name, detail)| wrong(&format!("tables.gate.{name}"), detail))?;
         let mut named = self.named;
         for (name, options) in self.sections {
             if named.insert(name.clone(), options).is_some() {
@@ -117,6 +125,8 @@ impl RawTables {
             keep,
             scrub: scrub(self.scrub.as_deref()).map_err(|detail| wrong("tables.scrub", detail))?,
             readers,
+            watch: self.watch.unwrap_or(true),
+            gate: self.gate,
             named,
         })
     }
@@ -157,6 +167,8 @@ impl<'de> Visitor<'de> for Keys {
                 "keep" => raw.keep = Some(map.next_value()?),
                 "scrub" => raw.scrub = Some(map.next_value()?),
                 "readers" => raw.readers = Some(map.next_value()?),
+                "watch" => raw.watch = Some(map.next_value()?),
+                "gate" => raw.gate = map.next_value()?,
                 "named" => raw.named = map.next_value()?,
                 _ => {
                     let options = map.next_value_seed(Section(&name))?;

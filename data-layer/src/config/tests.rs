@@ -127,7 +127,7 @@ fn tables_are_configured_one_by_one_and_typos_are_refused() {
     assert_eq!(by_variable.tables.options("big").residency, Residency::Lazy);
     for (text, wanted) in [
         ("[tables]\nkepe = 2\n", "weir.toml:2:8: unknown key `kepe`; did you mean `keep`?"),
-        ("[tables]\nwatch = 2\n", "weir.toml:2:9: unknown key `watch`; expected one of dir, keep"),
+        ("[tables]\npoll = 2\n", "weir.toml:2:8: unknown key `poll`; expected one of dir, keep"),
         (
             "[tables.big]\nresidence = \"lazy\"\n",
             "weir.toml:2:1: unknown key `residence`; did you mean `residency`?",
@@ -179,6 +179,7 @@ fn the_documented_configuration_loads_and_holds_the_defaults_it_states() {
         (stated.dir.file_name(), stated.keep, stated.scrub, stated.readers),
         (default_tables.dir.file_name(), default_tables.keep, default_tables.scrub, default_tables.readers)
     );
+    assert_eq!((stated.watch, stated.gate), (default_tables.watch, default_tables.gate));
     assert_eq!(stated.options("item_cf"), TableOptions::default());
     assert_eq!(stated.options("cache").residency, Residency::Lazy);
     for (_, name, weight) in default.actions.iter() {
@@ -198,6 +199,7 @@ fn the_documentation_shows_every_key() {
         ("log", table["log"].as_table()),
         ("live", table["live"].as_table()),
         ("tables", table["tables"].as_table()),
+        ("tables.gate", table["tables"]["gate"].as_table()),
         ("models", table["models"].as_table()),
         ("scenes", table["scenes"].as_table()),
         ("experiments", table["experiments"].as_table()),
@@ -214,6 +216,18 @@ fn the_documentation_shows_every_key() {
     for known in ["name", "secret", "secret_env", "rights"] {
         assert!(key.iter().any(|key| key.get(known).is_some()), "server.keys.{known}");
     }
+}
+
+#[test]
+fn the_gate_has_limits_within_their_ranges() {
+    let config = load("[tables.gate]\nleast_coverage = 0.9\nmost_drift = inf\n", &[]).unwrap();
+    assert_eq!((config.tables.gate.least_coverage, config.tables.gate.most_drift), (0.9, f64::INFINITY));
+    assert_eq!(config.tables.gate.most_length, 2.0, "what is not said stays as it is by default");
+    let said = refused("[tables.gate]\nleast_coverage = 1.5\n", &[]);
+    assert!(said.contains("tables.gate.least_coverage: expected a number from 0 to 1, found 1.5"), "{said}");
+    let environment = [("WEIR__TABLES__GATE__MOST_LENGTH", "4"), ("WEIR__TABLES__WATCH", "false")];
+    let config = load("", &environment).unwrap();
+    assert_eq!((config.tables.gate.most_length, config.tables.watch), (4.0, false));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! process waits, so that a test can look at the folder as others see it before it sends the kill.
 
 /// Every point. A test goes through all of them, and fails for one that is never reached.
-pub const POINTS: [&str; 12] = [
+pub const POINTS: [&str; 14] = [
     "write: created",
     "write: filled",
     "write: flushed",
@@ -15,6 +15,8 @@ pub const POINTS: [&str; 12] = [
     "rename: synced",
     "folder: created",
     "sweep: removed",
+    "build: renamed",
+    "journal: written",
     "publish: checked",
     "publish: done",
     "rollback: checked",

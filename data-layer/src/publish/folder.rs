@@ -1,16 +1,18 @@
-//! The folder of one table: its generations, its pointer, and what moves it.
+//! The folder of one table: its generations, its pointer, and what they are. What moves the pointer is `steps.rs`'s.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::fault;
-use super::pointer::{Lock, Pointer};
+use super::pointer::Pointer;
 use crate::config::Config;
-use crate::keylist::{Built, EXTENSION, Header, Statistics, Table, TableSpec, Verify, Writer};
+use crate::keylist::{EXTENSION, Header, Statistics, Table, TableSpec, Verify};
 use crate::types::{DEFAULT_NAMESPACE, Millis};
 use crate::{Error, Result};
+
+/// Who the journal names where nobody says.
+const COMMAND_LINE: &str = "command line";
 
 /// The generations of one table, `DIR/NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,19 +20,7 @@ pub struct Folder {
     path: PathBuf,
     namespace: String,
     name: String,
-}
-
-/// What a generation must pass to be published. A corrupt file, another table's, and one without entries never pass.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Gate {
-    /// Nothing more.
-    #[default]
-    Sound,
-    /// At least this share of the lists and of the entries of the generation before, such as 0.5.
-    Similar {
-        /// From 0 to 1.
-        least_share: f64,
-    },
+    by: String,
 }
 
 /// A generation that is there.
@@ -80,7 +70,7 @@ impl Folder {
         })?;
         let above = part(whole.parent().and_then(Path::file_name));
         let namespace = above.strip_prefix("ns=").unwrap_or(DEFAULT_NAMESPACE).to_owned();
-        Ok(Self { path: path.to_owned(), namespace, name })
+        Ok(Self { path: path.to_owned(), namespace, name, by: COMMAND_LINE.to_owned() })
     }
 
     /// The folder of a table under a configuration.
@@ -90,7 +80,20 @@ impl Folder {
     pub fn of(config: &Config, name: &str) -> Result<Self> {
         crate::config::check_name(name).map_err(|detail| Error::invalid("table", detail))?;
         let (path, namespace) = (config.table_folder(name), config.namespace.clone());
-        Ok(Self { path, namespace, name: name.to_owned() })
+        Ok(Self { path, namespace, name: name.to_owned(), by: COMMAND_LINE.to_owned() })
+    }
+
+    /// The same folder in the hands of somebody whom the journal names: `http:<name of the key>`, `watch`, `trainer`. Without this it is
+    /// the `command line`.
+    #[must_use]
+    pub fn by(self, who: impl Into<String>) -> Self {
+        Self { by: who.into(), ..self }
+    }
+
+    /// Who the journal names.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        &self.by
     }
 
     /// Where it is.
@@ -115,15 +118,6 @@ impl Folder {
     #[must_use]
     pub fn spec(&self, watermark: Millis) -> TableSpec {
         TableSpec { namespace: self.namespace.clone(), ..TableSpec::new(self.name.clone(), watermark) }
-    }
-
-    /// Puts what a writer holds into this folder as a generation. Does not publish it.
-    ///
-    /// # Errors
-    /// As [`Writer::finish`].
-    pub fn build(&self, writer: Writer) -> Result<Built> {
-        super::sweep(&self.path);
-        writer.finish(&self.path)
     }
 
     /// The file of a generation.
@@ -209,62 +203,6 @@ impl Folder {
         Ok(table)
     }
 
-    /// Checks a generation (default: the newest) whole and makes it the current one. Returns its name.
-    ///
-    /// # Errors
-    /// What [`Folder::open`] says, an empty table, or one that the gate refuses; the pointer then stays.
-    pub fn publish(&self, generation: Option<&str>, gate: Gate) -> Result<String> {
-        let newest = self.list()?.into_iter().next().map(|g| g.generation);
-        let generation = match generation.map(str::to_owned).or(newest) {
-            Some(generation) => generation,
-            None => return Err(self.none()),
-        };
-        let generation = self.resolve(Some(&generation))?;
-        // Before the check, so that nobody removes it between the check and the step.
-        let _lock = Lock::take(&self.path)?;
-        let table = self.open(Some(&generation), Verify::Full)?;
-        let place = || format!("table {} generation {generation}", self.name);
-        let new = table.statistics();
-        if new.entries == 0 {
-            return Err(Error::invalid(place(), "has no entries; an empty table is never published"));
-        }
-        let before = self.current().ok().flatten().filter(|before| *before != generation);
-        if let (Gate::Similar { least_share }, Some(before)) = (gate, before) {
-            let before = self.open(Some(&before), Verify::Open)?;
-            let old = before.statistics();
-            for (what, old, new) in [("lists", old.lists, new.lists), ("entries", old.entries, new.entries)] {
-                if (new as f64) < old as f64 * least_share {
-                    let detail = format!(
-                        "has {new} {what}, the one before {old}; expected at least {least_share} of that \
-                         (publish without the gate to do it all the same)"
-                    );
-                    return Err(Error::invalid(place(), detail));
-                }
-            }
-        }
-        super::sweep(&self.path);
-        fault::point("publish: checked");
-        Pointer::advance(&self.path, &generation)?;
-        fault::point("publish: done");
-        Ok(generation)
-    }
-
-    /// Makes the generation that was published before the current one again. Returns its name.
-    ///
-    /// # Errors
-    /// Nothing was published before, or it is gone or corrupt; the pointer then stays.
-    pub fn rollback(&self) -> Result<String> {
-        if !self.path.is_dir() {
-            return Err(self.none());
-        }
-        let _lock = Lock::take(&self.path)?;
-        let pointer = Pointer::read(&self.path)?.ok_or_else(|| self.none())?.back(&self.path)?;
-        self.open(Some(&pointer.current), Verify::Full)?;
-        fault::point("rollback: checked");
-        pointer.write(&self.path)?;
-        Ok(pointer.current)
-    }
-
     /// What a generation, or what is served, is; without reading its records.
     ///
     /// # Errors
@@ -281,32 +219,7 @@ impl Folder {
         Ok(stat(&self.open(generation, Verify::Full)?))
     }
 
-    /// Removes old generations: all but the current one, the `keep - 1` published before it, and what is newer than the
-    /// current one. Removes nothing where nothing was ever published. Returns what was removed.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn keep(&self, keep: usize) -> Result<Vec<String>> {
-        if !self.path.is_dir() {
-            return Ok(Vec::new());
-        }
-        let _lock = Lock::take(&self.path)?;
-        let Some(pointer) = Pointer::read(&self.path)? else { return Ok(Vec::new()) };
-        let kept = keep.max(1) - 1;
-        let before = &pointer.history[..pointer.history.len().min(kept)];
-        let mut removed = Vec::new();
-        for Generation { generation, .. } in self.list()? {
-            if generation < pointer.current && !before.contains(&generation) {
-                let path = self.file(&generation);
-                std::fs::remove_file(&path).map_err(Error::io(&path))?;
-                fault::point("keep: removed");
-                removed.push(generation);
-            }
-        }
-        Ok(removed)
-    }
-
-    fn resolve(&self, generation: Option<&str>) -> Result<String> {
+    pub(super) fn resolve(&self, generation: Option<&str>) -> Result<String> {
         let generation = match generation {
             Some(generation) => generation.to_owned(),
             None => self.served()?.ok_or_else(|| self.none())?,
@@ -324,7 +237,7 @@ impl Folder {
         Ok(generation)
     }
 
-    fn none(&self) -> Error {
+    pub(super) fn none(&self) -> Error {
         Error::NotFound {
             what: "generation",
             name: format!("any of table {}", self.name),

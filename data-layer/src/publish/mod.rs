@@ -6,8 +6,11 @@
 
 pub mod fault;
 mod folder;
+mod gate;
 pub mod input;
+pub mod journal;
 mod pointer;
+mod steps;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -18,8 +21,11 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-pub use folder::{Folder, Gate, Generation, Stat};
+pub use folder::{Folder, Generation, Stat};
+pub use gate::{Figures, Gate, Limits};
+pub use journal::{Entry, Journal, What};
 pub use pointer::{Lock, Pointer};
+pub use steps::Published;
 pub(crate) use temporary::{Temporary, sweep};
 
 /// Writes a file so that it is there whole or not at all: a temporary name beside it, fsync, rename, fsync of the folder.

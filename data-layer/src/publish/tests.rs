@@ -85,16 +85,112 @@ fn corrupt_empty_and_foreign_tables_are_never_published() {
 }
 
 #[test]
-fn the_gate_refuses_what_shrank() {
+fn the_gate_refuses_what_shrank_unless_forced_and_the_journal_tells() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path()).by("trainer");
+    let first = build(&folder, 1, 10);
+    folder.publish(None, Gate::default()).unwrap();
+    let small = build(&folder, 2, 4);
+    let said = folder.publish(None, Gate::default()).unwrap_err().to_string();
+    for part in
+        ["0.4 of 10 sampled keys", "at least 0.5 (least_coverage)", "--force", "{\"force\": true}", &first]
+    {
+        assert!(said.contains(part), "{said} should say {part}");
+    }
+    assert_eq!(folder.current().unwrap(), Some(first.clone()));
+    let lenient = Limits { least_coverage: 0.4, ..Limits::default() };
+    assert!(!folder.publish_told(None, Gate::Within(lenient)).unwrap().forced);
+    folder.rollback().unwrap();
+    let forced = folder.clone().by("http:shop").publish_told(None, Gate::Forced(Limits::default())).unwrap();
+    assert!(forced.forced && forced.warnings[0].contains("overridden: it has 0.4 of 10"), "{forced:?}");
+    assert_eq!((forced.generation.as_str(), forced.from.as_ref()), (small.as_str(), Some(&first)));
+    let entries = Journal::story(folder.path()).unwrap().entries;
+    let told: Vec<(What, &str, &str, bool)> =
+        entries.iter().map(|e| (e.what, e.generation.as_str(), e.by.as_str(), e.forced)).collect();
+    assert_eq!(
+        told,
+        [
+            (What::Build, first.as_str(), "trainer", false),
+            (What::Publish, &first, "trainer", false),
+            (What::Build, &small, "trainer", false),
+            (What::Publish, &small, "trainer", false),
+            (What::Rollback, &first, "trainer", false),
+            (What::Publish, &small, "http:shop", true),
+        ]
+    );
+    assert_eq!(entries[5].gate, forced.gate);
+    assert_eq!(entries[5].gate.as_ref().map(|figures| figures.coverage), Some(0.4));
+}
+
+#[test]
+fn a_damaged_generation_before_keeps_no_sound_one_out() {
     let root = tempfile::tempdir().unwrap();
     let folder = folder(root.path());
-    let gate = Gate::Similar { least_share: 0.5 };
-    build(&folder, 1, 10);
-    folder.publish(None, gate).unwrap();
-    let small = build(&folder, 2, 4);
-    let said = folder.publish(None, gate).unwrap_err().to_string();
-    assert!(said.contains("has 4 lists, the one before 10"), "{said}");
-    assert_eq!(folder.publish(None, Gate::Sound).unwrap(), small);
+    let first = build(&folder, 1, 10);
+    folder.publish(None, Gate::default()).unwrap();
+    for (damage, second) in [(vec![0; 9_000], 2), (Vec::new(), 3)] {
+        let good = build(&folder, second, 10);
+        std::fs::write(folder.file(&first), damage).unwrap();
+        std::fs::write(Pointer::path(folder.path()), format!("{first}\n")).unwrap();
+        let told = folder.publish_told(Some(&good), Gate::default()).unwrap();
+        assert!(told.gate.is_none() && told.warnings[0].contains("not compared"), "{told:?}");
+    }
+    std::fs::remove_file(folder.file(&first)).unwrap();
+    std::fs::write(Pointer::path(folder.path()), format!("{first}\n")).unwrap();
+    assert!(folder.publish_told(None, Gate::default()).unwrap().warnings[0].contains("not found"));
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_blocks_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    std::fs::create_dir_all(Journal::path(folder.path())).unwrap();
+    let first = build(&folder, 1, 10);
+    let told = folder.publish_told(None, Gate::Sound).unwrap();
+    assert_eq!(folder.current().unwrap(), Some(first.clone()));
+    assert!(told.warnings[0].contains("journal does not tell"), "{told:?}");
+    build(&folder, 2, 10);
+    folder.publish(None, Gate::Sound).unwrap();
+    assert_eq!(folder.rollback().unwrap(), first);
+    std::fs::remove_dir(Journal::path(folder.path())).unwrap();
+    std::fs::write(Journal::path(folder.path()), [0xff, 0, b'\n', b'{']).unwrap();
+    let next = build(&folder, 3, 10);
+    assert!(folder.publish_told(None, Gate::Sound).unwrap().warnings.is_empty());
+    let story = Journal::story(folder.path()).unwrap();
+    assert_eq!(story.last_of(&next).map(|entry| entry.what), Some(What::Publish));
+    assert_eq!(story.damaged.len(), 2);
+}
+
+#[test]
+fn a_step_that_was_cut_short_never_happened_and_one_by_hand_did() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    let (first, second) = (build(&folder, 1, 10), build(&folder, 2, 10));
+    folder.publish(Some(&first), Gate::Sound).unwrap();
+    let set_back = |seconds| {
+        let at = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
+        File::options().append(true).open(Pointer::path(folder.path())).unwrap().set_modified(at).unwrap();
+    };
+    // What a kill between the journal and the pointer leaves: CURRENT is older than the journal's last line.
+    journal::append(folder.path(), &[Entry::new(What::Publish, &second, "watch")]).unwrap();
+    set_back(10);
+    let story = Journal::story(folder.path()).unwrap();
+    assert_eq!(story.last_of(&second).map(|entry| entry.what), Some(What::Build));
+    let third = build(&folder, 3, 10);
+    folder.publish(Some(&third), Gate::Sound).unwrap();
+    let whats = |story: &Journal| story.entries.iter().map(|entry| entry.what).collect::<Vec<_>>();
+    let read = Journal::read(folder.path()).unwrap();
+    assert_eq!(whats(&read)[3..], [What::Publish, What::Build, What::CutShort, What::Publish]);
+    let story = Journal::story(folder.path()).unwrap();
+    assert_eq!(whats(&story)[2..], [What::Publish, What::Build, What::Publish], "the second never was");
+    // Somebody writes CURRENT: that is what counts, and what was there before was there.
+    std::fs::write(Pointer::path(folder.path()), format!("{first}\n")).unwrap();
+    let story = Journal::story(folder.path()).unwrap();
+    assert_eq!(story.last_of(&first).map(|entry| entry.what), Some(What::Found));
+    assert_eq!(story.last_of(&third).map(|entry| entry.what), Some(What::Publish));
+    folder.publish(Some(&second), Gate::Sound).unwrap();
+    let story = Journal::story(folder.path()).unwrap();
+    assert_eq!(whats(&story)[4..], [What::Publish, What::Found, What::Publish]);
 }
 
 #[test]
