@@ -8,14 +8,15 @@ use subtle::ConstantTimeEq;
 use crate::Engine;
 use crate::error::Refusal;
 
-/// Checks that the request may use a right. Without configured keys every call has every right.
+/// Checks that the request may use a right, and says who asks: `http:<name of the key>`, or `http`. Without configured keys every call has
+/// every right.
 ///
 /// # Errors
 /// 401 without a known key, 403 without the right.
-pub fn allow(engine: &Engine, request: &HttpRequest, right: Right) -> Result<(), Refusal> {
+pub fn allow(engine: &Engine, request: &HttpRequest, right: Right) -> Result<String, Refusal> {
     let keys = &engine.config().server.keys;
     if keys.is_empty() {
-        return Ok(());
+        return Ok("http".to_owned());
     }
     let header = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok());
     let secret =
@@ -28,7 +29,7 @@ pub fn allow(engine: &Engine, request: &HttpRequest, right: Right) -> Result<(),
     };
     // An admin may do everything.
     if key.rights.contains(&right) || key.rights.contains(&Right::Admin) {
-        Ok(())
+        Ok(format!("http:{}", key.name))
     } else {
         let wanted = format!("{right:?}").to_lowercase();
         Err(Refusal::new(403, format!("key {:?} lacks the right {wanted:?}", key.name)))

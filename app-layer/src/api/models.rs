@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use super::publishing::{blocking, option, refused};
+use super::publishing::{blocking, fields, option, refused};
 use super::{body, keys};
 use crate::Engine;
 use crate::error::{Error, Refusal, Result};
@@ -144,7 +144,7 @@ pub async fn publish(
     keys::allow(&engine, &http, Right::Admin)?;
     let body = body::read(&engine, &http, payload).await?;
     let number = |v: &serde_json::Value| v.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    let version = option(&body, "version", number, "the number of a version")?;
+    let version = option(&fields(&body, &["version"])?, "version", number, "the number of a version")?;
     let published = blocking(move || {
         known(&engine, &name)?;
         let registry = engine.models().registry();

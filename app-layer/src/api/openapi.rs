@@ -80,6 +80,8 @@ pub struct ItemId(String);
 pub struct PublishTable {
     /// Name of a generation in the table's folder.
     generation: Option<String>,
+    /// Publish although it is too far from the one before; what is corrupt, empty or another table's is never published.
+    force: Option<bool>,
 }
 
 /// Which version to publish; without one the newest.

@@ -1,7 +1,7 @@
 //! What publishing a table and publishing a model over HTTP share: the small body, the errors, the way to the disk. Not the calls themselves.
 
 use actix_web::web;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::body;
 use crate::error::{Error, Refusal, Result};
@@ -20,32 +20,36 @@ pub(super) fn refused(error: data_layer::Error) -> Error {
     }
 }
 
-/// The one optional field of a small body; an empty body and null have none.
+/// A small body: an object with some of these fields; an empty body and null have none.
 ///
 /// # Errors
-/// 400 for no JSON, 422 for another field or type.
+/// 400 for no JSON, 422 for another field.
+pub(super) fn fields(body: &[u8], names: &[&str]) -> Result<Map<String, Json>> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    let fields = match body::json(body)? {
+        Json::Null => return Ok(Map::new()),
+        Json::Object(fields) => fields,
+        _ => return Err(Refusal::field("", "expected an object").into()),
+    };
+    if let Some(other) = fields.keys().find(|key| !names.contains(&key.as_str())) {
+        let hint = did_you_mean(other, names.iter().copied());
+        return Err(Refusal::field(format!("/{other}"), format!("unknown field{hint}")).into());
+    }
+    Ok(fields)
+}
+
+/// One of its fields; null is none.
+///
+/// # Errors
+/// 422 for another type.
 pub(super) fn option<T>(
-    body: &[u8],
+    fields: &Map<String, Json>,
     name: &str,
     read: impl FnOnce(&Json) -> Option<T>,
     wanted: &str,
 ) -> Result<Option<T>> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let json = body::json(body)?;
-    let fields = match &json {
-        Json::Null => return Ok(None),
-        Json::Object(fields) => fields,
-        _ => return Err(Refusal::field("", "expected an object").into()),
-    };
-    if let Some(other) = fields.keys().find(|key| *key != name) {
-        return Err(Refusal::field(
-            format!("/{other}"),
-            format!("unknown field{}", did_you_mean(other, [name])),
-        )
-        .into());
-    }
     match fields.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(value) => match read(value) {

@@ -6,10 +6,11 @@ use data_layer::config::Right;
 use data_layer::live::{Items, Scored};
 use data_layer::publish::{Folder, Gate};
 use serde::Serialize;
+use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
-use super::publishing::{blocking, option, refused};
+use super::publishing::{blocking, fields, option, refused};
 use super::{body, keys};
 use crate::Engine;
 use crate::error::{Error, Refusal, Result};
@@ -195,7 +196,7 @@ const MOST: usize = 10_000;
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown table or generation"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "the generation does not verify, or a field is wrong"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "the generation does not verify, is too far from the one before, or a field is wrong"),
     )
 )]
 pub async fn publish(
@@ -204,13 +205,17 @@ pub async fn publish(
     name: Path<String>,
     payload: Payload,
 ) -> Result<HttpResponse> {
-    keys::allow(&engine, &http, Right::Admin)?;
+    let by = keys::allow(&engine, &http, Right::Admin)?;
     let body = body::read(&engine, &http, payload).await?;
+    let fields = fields(&body, &["generation", "force"])?;
     let generation =
-        option(&body, "generation", |v| v.as_str().map(str::to_owned), "the name of a generation")?;
+        option(&fields, "generation", |v| v.as_str().map(str::to_owned), "the name of a generation")?;
+    let force = option(&fields, "force", Json::as_bool, "true or false")?.unwrap_or(false);
     let published = blocking(move || {
-        let folder = folder(&engine, &name)?;
-        folder.publish(generation.as_deref(), Gate::Sound).map_err(refused)?;
+        let folder = folder(&engine, &name)?.by(by);
+        let limits = engine.config().tables.gate;
+        let gate = if force { Gate::Forced(limits) } else { Gate::Within(limits) };
+        folder.publish(generation.as_deref(), gate).map_err(refused)?;
         swap_in(&engine, &folder, &name)
     });
     Ok(HttpResponse::Ok().json(published.await?))
@@ -229,9 +234,9 @@ pub async fn publish(
     )
 )]
 pub async fn rollback(engine: Data<Engine>, http: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
-    keys::allow(&engine, &http, Right::Admin)?;
+    let by = keys::allow(&engine, &http, Right::Admin)?;
     let rolled = blocking(move || {
-        let folder = folder(&engine, &name)?;
+        let folder = folder(&engine, &name)?.by(by);
         folder.rollback().map_err(refused)?;
         swap_in(&engine, &folder, &name)
     });

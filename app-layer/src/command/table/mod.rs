@@ -1,10 +1,12 @@
 //! `weir table`: build, look into, check, publish and roll back tables, without a server. A server takes the change within a second.
 
+mod publish;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use data_layer::keylist::{KeyKind, ScoreCodec, TableSpec, Verify};
-use data_layer::publish::{Folder, Gate, Stat, input};
+use data_layer::publish::{Folder, Stat, input};
 use data_layer::types::{Millis, time};
 use serde_json::json;
 
@@ -17,6 +19,7 @@ use crate::error::{Error, Result};
   weir table build --input sim.parquet --key item --item similar --score score --out tables/item_cf
   weir table get tables/item_cf i1
   weir table publish tables/item_cf
+  weir table publish tables/item_cf --force          # although it is far from the one before
   weir table rollback tables/item_cf")]
 pub struct Args {
     #[command(subcommand)]
@@ -49,8 +52,8 @@ enum Command {
         /// The table's folder.
         folder: PathBuf,
     },
-    /// Makes a generation the served one.
-    Publish(One),
+    /// Makes a generation the served one, if it is sound and not too far from the one before.
+    Publish(publish::Args),
     /// Goes back to the generation that was published before.
     Rollback {
         /// The table's folder.
@@ -62,7 +65,7 @@ enum Command {
 struct One {
     /// The table's folder.
     folder: PathBuf,
-    /// Which generation; default the served one, for publish the newest.
+    /// Which generation; default the served one.
     generation: Option<String>,
 }
 
@@ -120,12 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
             Ok(())
         }
         Command::List { folder } => list(&Folder::at(folder)?, format),
-        Command::Publish(one) => {
-            let folder = Folder::at(&one.folder)?;
-            let generation = folder.publish(one.generation.as_deref(), Gate::Sound)?;
-            say(&folder, "published", &generation, format);
-            Ok(())
-        }
+        Command::Publish(args) => publish::run(args, format),
         Command::Rollback { folder } => {
             let folder = Folder::at(folder)?;
             let generation = folder.rollback()?;

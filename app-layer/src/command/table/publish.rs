@@ -1,0 +1,102 @@
+//! `weir table publish`: the gate's limits, who overrides it, and what is told of it.
+
+use std::path::{Path, PathBuf};
+
+use data_layer::Config;
+use data_layer::publish::{Folder, Gate, Limits, Published};
+use serde_json::json;
+
+use super::Format;
+use crate::error::{Error, Result};
+
+/// Makes a generation the served one, if it is sound and not too far from the one before.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The limits are those of [tables.gate] of the configuration, under the flags that are given. Without --config the
+configuration is $WEIR_CONFIG, else weir.toml of this folder where there is one, else the defaults.
+
+Examples:
+  weir table publish tables/item_cf
+  weir table publish tables/item_cf 20261120T031500Z-1f3a9c04
+  weir table publish tables/item_cf --least-coverage 0.9 --most-drift 1
+  weir table publish tables/item_cf --force"
+)]
+pub(super) struct Args {
+    /// The table's folder.
+    folder: PathBuf,
+    /// Which generation; default the newest.
+    generation: Option<String>,
+    /// Publish although the gate says no; the journal will tell. What is corrupt, empty or another table's is never published.
+    #[arg(long)]
+    force: bool,
+    /// Least share of the keys of the one before that the new one has (0.5).
+    #[arg(long, value_name = "SHARE")]
+    least_coverage: Option<f64>,
+    /// Least mean length of lists, as a multiple of that before (0.5).
+    #[arg(long, value_name = "TIMES")]
+    least_length: Option<f64>,
+    /// Greatest mean length of lists, as a multiple of that before (2).
+    #[arg(long, value_name = "TIMES")]
+    most_length: Option<f64>,
+    /// How far a quartile of the scores may move, in interquartile ranges of those before (3).
+    #[arg(long, value_name = "RANGES")]
+    most_drift: Option<f64>,
+    /// The configuration with the limits.
+    #[arg(long, value_name = "FILE", env = "WEIR_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args, format: Format) -> Result<()> {
+    let folder = Folder::at(&args.folder)?;
+    let limits = limits(args)?;
+    let gate = if args.force { Gate::Forced(limits) } else { Gate::Within(limits) };
+    let told = folder.publish_told(args.generation.as_deref(), gate)?;
+    for warning in &told.warnings {
+        eprintln!("{}: {warning}", folder.path().display());
+    }
+    match format {
+        Format::Text => {
+            println!("{}: published {}{}", folder.path().display(), told.generation, compared(&told))
+        }
+        Format::Json => println!(
+            "{}",
+            json!({"table": folder.name(), "generation": told.generation, "from": told.from, "gate": told.gate,
+                "forced": told.forced})
+        ),
+    }
+    Ok(())
+}
+
+/// What the flags say, over what the configuration says.
+fn limits(args: &Args) -> Result<Limits> {
+    let beside = Path::new("weir.toml");
+    let file = args.config.as_deref().or_else(|| beside.is_file().then_some(beside));
+    let mut limits =
+        file.map(Config::load).transpose()?.map_or_else(Limits::default, |config| config.tables.gate);
+    for (given, limit) in [
+        (args.least_coverage, &mut limits.least_coverage),
+        (args.least_length, &mut limits.least_length),
+        (args.most_length, &mut limits.most_length),
+        (args.most_drift, &mut limits.most_drift),
+    ] {
+        *limit = given.unwrap_or(*limit);
+    }
+    let usage =
+        |(name, detail): (&str, String)| Error::Usage(format!("--{}: {detail}", name.replace('_', "-")));
+    limits.check().map_err(usage)?;
+    Ok(limits)
+}
+
+fn compared(told: &Published) -> String {
+    match (&told.gate, &told.from) {
+        (Some(gate), _) => format!(
+            "; against {}: {:.1} % of its keys, lists {} times as long, scores moved by {} of their range",
+            gate.before,
+            gate.coverage * 100.0,
+            gate.length,
+            gate.drift
+        ),
+        (None, Some(from)) if *from == told.generation => "; it was the current one already".to_owned(),
+        _ => String::new(),
+    }
+}
