@@ -2,7 +2,7 @@
 
 use data_layer::config::Config;
 use data_layer::keylist::{ScoreCodec, Writer};
-use data_layer::publish::{Folder, Gate};
+use data_layer::publish::{Folder, Gate, Published};
 use data_layer::registry::Registry;
 
 use crate::data::Data;
@@ -10,12 +10,20 @@ use crate::offline::Lists;
 use crate::runs::Run;
 use crate::{Error, Result};
 
-/// Builds a generation of a table and makes it the current one. Gives its name. The watermark is the last moment of DATA.
+/// Builds a generation of a table and makes it the current one, with the limits of `[tables.gate]`; `force` overrides them. The watermark
+/// is the last moment of DATA.
 ///
 /// # Errors
 /// The table cannot be built or does not pass the gate.
-pub fn table(config: &Config, name: &str, data: &Data, lists: &Lists, ranking: bool) -> Result<String> {
-    let folder = Folder::of(config, name)?;
+pub fn table(
+    config: &Config,
+    name: &str,
+    data: &Data,
+    lists: &Lists,
+    ranking: bool,
+    force: bool,
+) -> Result<Published> {
+    let folder = Folder::of(config, name)?.by("trainer");
     let watermark = data.interactions.time.last().copied().unwrap_or(0);
     let mut spec = folder.spec(watermark);
     // One short list costs nothing exact; ties of a ranking would otherwise depend on its range.
@@ -34,9 +42,10 @@ pub fn table(config: &Config, name: &str, data: &Data, lists: &Lists, ranking: b
     }
     std::fs::create_dir_all(folder.path()).map_err(Error::io(folder.path()))?;
     let built = folder.build(writer)?;
-    let generation = folder.publish(Some(&built.generation), Gate::Sound)?;
+    let gate = if force { Gate::Forced(config.tables.gate) } else { Gate::Within(config.tables.gate) };
+    let published = folder.publish_told(Some(&built.generation), gate)?;
     folder.keep(config.tables.keep)?;
-    Ok(generation)
+    Ok(published)
 }
 
 /// How much AUC within requests may fall before the gate says no: what chance alone does.

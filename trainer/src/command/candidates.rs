@@ -33,6 +33,9 @@ pub struct Args {
     /// Table to build and publish in the folder of the configuration.
     #[arg(long, value_name = "TABLE", requires = "config")]
     publish: Option<String>,
+    /// Publish although the gate ([tables.gate]) says that the table is too far from the one before; the journal will tell.
+    #[arg(long, requires = "publish")]
+    force: bool,
     /// The configuration (weir.toml) that names the folder of tables.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -97,7 +100,9 @@ impl Args {
         }
         let published = match (&config, &self.publish) {
             (Some(config), Some(table)) => {
-                Some(crate::publish::table(config, table, &data, &lists, chosen.ranking())?)
+                let told = crate::publish::table(config, table, &data, &lists, chosen.ranking(), self.force)?;
+                told.warnings.iter().for_each(|warning| eprintln!("table {table}: {warning}"));
+                Some(told.generation)
             }
             _ => None,
         };

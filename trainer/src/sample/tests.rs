@@ -54,7 +54,7 @@ fn site(past: &Data) -> Site {
         let method = method(name).unwrap();
         let settings = Settings::read(&[], method.settings()).unwrap();
         let lists = method.build(past, &settings, Target::Items, 100).unwrap();
-        crate::publish::table(&config, name, past, &lists, method.ranking()).unwrap();
+        crate::publish::table(&config, name, past, &lists, method.ranking(), false).unwrap();
     }
     let scene = "scene = \"home\"\n\
         [[recall]]\nname = \"item_cf\"\nkind = \"item_to_item\"\ntable = \"item_cf\"\n\
