@@ -2,7 +2,9 @@
 //!
 //! Useful for: every look-up of a list by key. Not useful for: attributes of items or the state of people, which are `live/`'s.
 
+mod ahead;
 mod merge;
+mod readers;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,8 @@ use crate::live::{LiveLists, Scored};
 use crate::types::Ordinal;
 use crate::{Error, Result};
 
+pub use ahead::{Ahead, LeftOut, Wanted};
+pub use readers::{Hold, Readers, Source, read_here};
 pub use tables::{Swap, TableError, Tables};
 
 /// The key under which a table holds its one list, where it has one for everybody; live lists call it the empty key.
