@@ -83,6 +83,7 @@ fn trouble(plan: &RecallPlan, outcome: Result<Outcome>) -> Option<Degraded> {
         Err(crate::Error::Data(data_layer::Error::NotFound { what, name, .. })) => {
             ("missing", format!("{what} {name} is not there"))
         }
+        Err(crate::Error::LeftOut { cause, detail }) => (cause, detail),
         Err(error) => ("error", error.to_string()),
     };
     Some(Degraded { stage: format!("recall.{}", plan.name), cause: cause.to_owned(), detail })

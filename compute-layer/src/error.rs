@@ -14,6 +14,14 @@ pub enum Error {
     /// More sources than a candidate has bits.
     #[error("a scene has at most 64 recalls, found {0}; merge some of them")]
     TooManySources(usize),
+    /// A list that was to be read ahead is not there; the rest still counts.
+    #[error("{detail}")]
+    LeftOut {
+        /// Cause of the `Degraded` entry: `deadline`, `overload`, `missing` or `error`.
+        cause: &'static str,
+        /// What, how much of it, and why.
+        detail: String,
+    },
     /// The data layer refused.
     #[error(transparent)]
     Data(#[from] data_layer::Error),

@@ -3,6 +3,7 @@
 //!
 //! Useful for: sources of candidates that read lists. Not useful for: scoring all items by a model.
 
+pub mod ahead;
 pub mod content;
 
 use rustc_hash::FxHashSet;
