@@ -10,7 +10,7 @@ use ulid::Ulid;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::cursor::Page;
-use crate::engine::{Engine, World};
+use crate::engine::Engine;
 use crate::error::{FieldError, Refusal, Result};
 use crate::filter::rule::Passes;
 use crate::hint::did_you_mean;
@@ -133,9 +133,9 @@ impl<'a> Asked<'a> {
 
     /// Looks up the ids of the request. What a person did is left out where nothing personal may be read.
     #[must_use]
-    pub fn resolve(&self, world: &World<'_>, reader: &Reader, trip: &mut Trip) -> Named {
-        let of =
-            |ids: &[Id]| ids.iter().filter_map(|id| world.items.ordinal(id.as_str())).collect::<Vec<_>>();
+    pub fn resolve(&self, engine: &Engine, reader: &Reader, trip: &mut Trip) -> Named {
+        let items = engine.live().items();
+        let of = |ids: &[Id]| ids.iter().filter_map(|id| items.ordinal(id.as_str())).collect::<Vec<_>>();
         let candidates = self.request.candidates.as_ref().map(|ids| {
             let found = of(ids);
             if found.len() < ids.len() {

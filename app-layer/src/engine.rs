@@ -1,13 +1,14 @@
 //! The engine of one namespace: stores, tables, models, scenes and the log, opened from a configuration and kept up to date.
 //! What happens to a request is `flow.rs`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use compute_layer::{Deadline, Model, Monotonic};
-use data_layer::access::{Access, Snapshot, Tables};
+use data_layer::access::{Access, Ahead, Readers, Snapshot, Tables};
+use data_layer::config::Residency;
 use data_layer::config::check_name;
 use data_layer::ingest::Ingest;
 use data_layer::live::{ItemsGuard, Live};
@@ -28,6 +29,8 @@ pub struct Engine {
     live: Arc<Live>,
     ingest: Option<Ingest>,
     tables: Tables,
+    lazy: BTreeSet<String>,
+    readers: Option<Readers>,
     models: Models,
     scenes: ArcSwap<Scenes>,
     reloading: Mutex<()>,
@@ -94,6 +97,10 @@ impl Engine {
         patient: bool,
     ) -> Result<Self> {
         let tables = Tables::open(&config, Arc::clone(&live))?;
+        let lazy = lazy(&config);
+        // Who has all the time there is reads on the spot.
+        let readers =
+            if patient || lazy.is_empty() { None } else { Some(Readers::start(config.tables.readers)?) };
         let models = Models::open(&config)?;
         let files = load::files(&config)?;
         let scenes = Scenes::compile(files, known(&config, &live, &models)).map_err(Error::Files)?;
@@ -104,6 +111,8 @@ impl Engine {
             live,
             ingest,
             tables,
+            lazy,
+            readers,
             models,
             scenes: ArcSwap::from_pointee(scenes),
             reloading: Mutex::default(),
@@ -178,9 +187,27 @@ impl Engine {
     /// One picture of items, tables and lists. Hold it for one request's computing, never across an await.
     #[must_use]
     pub fn world(&self) -> World<'_> {
+        self.world_over(&Ahead::none())
+    }
+
+    /// As [`Engine::world`], with the tables from which lists were read ahead.
+    #[must_use]
+    pub fn world_over(&self, ahead: &Ahead) -> World<'_> {
         // The snapshot first: its items exist by the time the item table is read.
-        let snapshot = self.tables.snapshot();
+        let snapshot = ahead.snapshot().cloned().unwrap_or_else(|| self.tables.snapshot());
         World { snapshot, items: self.live.items(), live: &self.live }
+    }
+
+    /// Tables that stay on disk, so that no request reads them on its own thread.
+    #[must_use]
+    pub fn lazy(&self) -> &BTreeSet<String> {
+        &self.lazy
+    }
+
+    /// The threads that read lazy tables; `None` where there are none of those, or no hurry.
+    #[must_use]
+    pub fn readers(&self) -> Option<&Readers> {
+        self.readers.as_ref()
     }
 
     /// The end of a request's budget.
@@ -267,6 +294,12 @@ impl Engine {
     pub fn close(self) -> Result<()> {
         self.ingest.map_or(Ok(()), |ingest| Ok(ingest.close()?))
     }
+}
+
+/// Tables that the configuration leaves on disk.
+fn lazy(config: &Config) -> BTreeSet<String> {
+    let named = config.tables.named.iter().filter(|(_, options)| options.residency == Residency::Lazy);
+    named.map(|(name, _)| name.clone()).collect()
 }
 
 /// What scenes may name now: every table and model that has a folder.

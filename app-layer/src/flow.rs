@@ -1,5 +1,6 @@
 //! The whole life of a request, top to bottom. Start here: every stage is one call, and its folder holds its components.
 
+use compute_layer::recall::ahead::Over;
 use compute_layer::{Query, Stores};
 
 use crate::ask::{Asked, Turn};
@@ -22,14 +23,9 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
     let asked = Asked::check(engine, request, &work)?;
     let mut trip = Trip::start(decide::is_whole(engine, request, &turn, work.record_share));
 
-    // The one wait: what is known of who asks.
-    let reader = read::wave(engine, request, &mut trip).await;
-    trip.done("read", 0);
-
-    // From here on there is one picture of items, lists and tables, and no more waiting.
-    let world = engine.world();
-    let stores = Stores { items: &*world.items, access: &world.access() };
-    let named = asked.resolve(&world, &reader, &mut trip);
+    // The first wait: what is known of who asks.
+    let reader = read::person(engine, request, &mut trip).await;
+    let named = asked.resolve(engine, &reader, &mut trip);
     let until = engine.deadline(work.deadline_ms);
     let query = Query {
         now_ms: turn.now_ms,
@@ -43,6 +39,13 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
         size: asked.size,
         context: &asked.context,
     };
+
+    // The second, where there are any: lists of tables that are not in memory.
+    let ahead = read::lists(engine, &work, &named, &query, &until, &mut trip).await;
+
+    // From here on there is one picture of items, lists and tables, and no more waiting.
+    let world = engine.world_over(&ahead);
+    let stores = Stores { items: &*world.items, access: &Over::new(world.access(), &ahead, engine.lazy()) };
 
     let mut candidates = recall::run(&work, &named, &query, &stores, &until, &mut trip)?;
     let always = filter::always::Always::of(&named, &turn);

@@ -9,7 +9,7 @@ use crate::filter::Removed;
 /// One stage of the flow, as it went.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Stage {
-    /// Its name: work, read, recall, filter, features, score, strategies, present.
+    /// Its name: work, read, lists, recall, filter, features, score, strategies, present.
     pub name: &'static str,
     /// How long it took, in microseconds.
     pub took_us: u64,

@@ -2,6 +2,7 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use data_layer::access::Access;
 use data_layer::config::Right;
 use data_layer::live::{Items, Scored};
 use data_layer::publish::{Folder, Gate};
@@ -169,16 +170,28 @@ pub async fn entry(
 ) -> Result<HttpResponse> {
     keys::allow(&engine, &http, Right::Read)?;
     let (name, key) = path.into_inner();
-    let world = engine.world();
-    let Some(mapped) = world.snapshot.table(&name) else { return Err(unknown(&engine, &name)) };
+    let answer = match engine.lazy().contains(&name) {
+        // Its pages may have to come from the disk; that holds up a thread for such, not this one.
+        true => blocking(move || one_list(&engine, &name, key)).await?,
+        false => one_list(&engine, &name, key)?,
+    };
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+fn one_list(engine: &Engine, name: &str, key: String) -> Result<ListAnswer> {
+    let snapshot = engine.tables().snapshot();
+    let Some(mapped) = snapshot.table(name) else { return Err(unknown(engine, name)) };
     let mut list: Vec<Scored> = Vec::new();
-    match engine.scenes().list_spec(&name) {
-        Some(spec) => world.access().list(&spec, &key, MOST, &mut list)?,
+    // Without a lock on the items: who waits for the disk must not make others wait.
+    match engine.scenes().list_spec(name) {
+        Some(spec) => {
+            Access { snapshot: &snapshot, live: engine.live().lists() }.list(&spec, &key, MOST, &mut list)?
+        }
         None => mapped.list(&key, MOST, &mut list)?,
     };
-    let items = list.iter().map(|s| ScoredItem { item: world.items.id(s.item).to_string(), score: s.score });
-    let answer = ListAnswer { generation: mapped.generation(), items: items.collect(), key };
-    Ok(HttpResponse::Ok().json(answer))
+    let table = engine.live().items();
+    let items = list.iter().map(|s| ScoredItem { item: table.id(s.item).to_string(), score: s.score });
+    Ok(ListAnswer { generation: mapped.generation(), items: items.collect(), key })
 }
 
 /// Longest list that is shown.

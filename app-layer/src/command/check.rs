@@ -36,11 +36,11 @@ pub fn run(args: &Args) -> Result<()> {
         let work = scenes.work(scene, &Default::default())?;
         let layers: Vec<String> = scenes.layers(scene).map(|layer| layer.name.clone()).collect();
         if args.format == Format::Text {
-            print_scene(&scene.name, &work, &layers);
+            print_scene(&engine, &scene.name, &work, &layers);
         }
         told.push(serde_json::json!({
             "scene": scene.name, "file": scene.file, "version": work.version, "layers": layers,
-            "waves": [["person"]], "tables": work.tables,
+            "waves": waves(&engine, &work), "tables": work.tables,
         }));
     }
     match args.format {
@@ -50,14 +50,27 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn print_scene(name: &str, work: &Work, layers: &[String]) {
+/// What a request of this work waits for, wave by wave: the person, then the lists of lazy tables, where it reads such.
+fn waves(engine: &Engine, work: &Work) -> Vec<Vec<String>> {
+    let lazy = work.tables.iter().filter(|table| engine.lazy().contains(*table));
+    let lists: Vec<String> = lazy.map(|table| format!("table {table}")).collect();
+    let all = [vec!["person".to_owned()], lists];
+    all.into_iter().filter(|wave| !wave.is_empty()).collect()
+}
+
+fn print_scene(engine: &Engine, name: &str, work: &Work, layers: &[String]) {
     let list = |names: Vec<&str>| if names.is_empty() { "–".to_owned() } else { names.join(", ") };
     println!(
         "scene {name}  (size {}, deadline {} ms, version {})",
         work.size, work.deadline_ms, work.version
     );
     println!("  wave 1      person: attributes, recent {}, met", work.history);
-    println!("  then        tables in memory: {}", list(work.tables.iter().map(String::as_str).collect()));
+    let (lazy, warm): (Vec<&str>, _) =
+        work.tables.iter().map(String::as_str).partition(|table| engine.lazy().contains(*table));
+    if !lazy.is_empty() {
+        println!("  wave 2      lists of lazy tables: {}", list(lazy));
+    }
+    println!("  then        tables in memory: {}", list(warm));
     println!("  recall      {}", list(work.recalls.iter().map(|r| r.name.as_str()).collect()));
     println!("  filters     {}", list(work.filters.iter().map(|f| f.name.as_str()).collect()));
     let model = work.rank.as_ref().map(|r| r.version.as_str());

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::edit::{LISTS, name_of, named};
 use super::known::Known;
+use crate::ask::Named;
 use crate::hint::did_you_mean;
 use crate::{filter, request, strategy};
 
@@ -132,6 +133,19 @@ impl Work {
             strategies,
             version,
         })
+    }
+}
+
+impl Work {
+    /// Every plan that may run for who asks, the deep ones of the fallback chain included.
+    pub fn plans(&self, named: &Named) -> impl Iterator<Item = &RecallPlan> {
+        let (first, then) = if named.personal {
+            (&self.recalls, &self.fallback)
+        } else {
+            (&self.impersonal, &self.impersonal_fallback)
+        };
+        let fall_back = !self.fallback_names.is_empty() && named.candidates.is_none();
+        first.iter().chain(then.iter().filter(move |_| fall_back))
     }
 }
 
