@@ -4,7 +4,7 @@
 //! Tests of this crate call `tests::not_run::not_run`. Tests of another crate, which can't depend on this one, take the same
 //! file in: `#[path = "../../tests/src/not_run.rs"] mod not_run;` from `CRATE/tests/*.rs`, and likewise from within its `src/`.
 //!
-//! ```ignore
+//! ```text
 //! #[test]
 //! fn a_table_twice_the_memory_is_served() {
 //!     if !is_root() {

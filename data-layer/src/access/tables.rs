@@ -200,7 +200,7 @@ impl Tables {
 
     fn load(&self, folder: &Folder, generation: &str) -> Result<Mapped> {
         let table = folder.open(Some(generation), Verify::Full)?;
-        if table.header().entries == 0 {
+        if table.header().entries == 0 && table.header().vector == 0 {
             return Err(Error::invalid(
                 table.path().display().to_string(),
                 "has no entries; it is never served",

@@ -1,13 +1,14 @@
 //! `weir table`: build, look into, check, publish and roll back tables, without a server. A server takes the change within a second.
 
+mod build;
 mod publish;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use data_layer::keylist::{KeyKind, ScoreCodec, TableSpec, Verify};
-use data_layer::publish::{Folder, Stat, input};
-use data_layer::types::{Millis, time};
+use data_layer::keylist::{Key, Verify};
+use data_layer::publish::{Folder, Stat};
+use data_layer::types::time;
 use serde_json::json;
 
 use super::Format;
@@ -32,7 +33,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Writes one generation into a table's folder; does not publish it.
-    Build(Build),
+    Build(build::Args),
     /// Prints one list.
     Get {
         /// The table's folder.
@@ -69,40 +70,6 @@ struct One {
     generation: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
-struct Build {
-    /// Parquet, CSV, TSV or NDJSON in long form: a row per key and item.
-    #[arg(long, value_name = "FILE")]
-    input: PathBuf,
-    /// Column of keys.
-    #[arg(long, default_value = "key")]
-    key: String,
-    /// Column of items.
-    #[arg(long, default_value = "item")]
-    item: String,
-    /// Column of scores.
-    #[arg(long)]
-    score: Option<String>,
-    /// Column of ranks.
-    #[arg(long)]
-    rank: Option<String>,
-    /// Longest list.
-    #[arg(long)]
-    top: Option<usize>,
-    /// The table's folder.
-    #[arg(long, value_name = "DIR/NAME")]
-    out: PathBuf,
-    /// How far the source had come, in milliseconds since the Unix epoch; default now.
-    #[arg(long, value_name = "T")]
-    watermark: Option<Millis>,
-    /// Keys are 64-bit numbers.
-    #[arg(long)]
-    numbers: bool,
-    /// Keep scores bit for bit, at twice the space.
-    #[arg(long)]
-    exact: bool,
-}
-
 /// Runs one of the table commands.
 ///
 /// # Errors
@@ -110,7 +77,7 @@ struct Build {
 pub fn run(args: &Args) -> Result<()> {
     let format = args.format;
     match &args.command {
-        Command::Build(build) => run_build(build, format),
+        Command::Build(args) => build::run(args, format),
         Command::Get { folder, key, generation } => {
             get(&Folder::at(folder)?, key, generation.as_deref(), format)
         }
@@ -133,49 +100,33 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn run_build(build: &Build, format: Format) -> Result<()> {
-    let folder = Folder::at(&build.out)?;
-    let spec = TableSpec {
-        keys: if build.numbers { KeyKind::U64 } else { KeyKind::String },
-        scores: if build.exact { ScoreCodec::Exact } else { ScoreCodec::Affine },
-        ..folder.spec(build.watermark.unwrap_or_else(time::now))
-    };
-    let from = input::Input {
-        score: build.score.clone(),
-        rank: build.rank.clone(),
-        top: build.top,
-        ..input::Input::new(&build.input, &build.key, &build.item)
-    };
-    let built = folder.build(input::read(&from, spec)?)?;
-    let (lists, entries) = (built.statistics.lists, built.statistics.entries);
-    match format {
-        Format::Text => {
-            println!("{}: {lists} lists, {entries} entries; not published yet", built.path.display())
-        }
-        Format::Json => {
-            println!(
-                "{}",
-                json!({"generation": built.generation, "path": built.path, "lists": lists, "entries": entries})
-            );
-        }
-    }
-    Ok(())
-}
-
 fn get(folder: &Folder, key: &str, generation: Option<&str>, format: Format) -> Result<()> {
     let table = folder.open(generation, Verify::Open)?;
     let found = table.get(key)?;
+    let mut vector: Vec<f32> = Vec::new();
+    if let Some(key) = Key::of_kind(key, table.header().keys) {
+        table.vector(key, &mut vector)?;
+    }
     let items: Vec<(&str, f32)> =
         found.iter().flat_map(|list| list.iter().map(|(i, s)| (table.dictionary(i), s))).collect();
     match format {
-        Format::Text if items.is_empty() => {
+        Format::Text if items.is_empty() && vector.is_empty() => {
             eprintln!("{key:?} has no list in {}", table.header().generation())
         }
-        Format::Text => items.iter().for_each(|(item, score)| println!("{item}\t{score}")),
+        Format::Text => {
+            if !vector.is_empty() {
+                println!("{}", vector.iter().map(f32::to_string).collect::<Vec<_>>().join(" "));
+            }
+            items.iter().for_each(|(item, score)| println!("{item}\t{score}"));
+        }
         Format::Json => {
             let items: Vec<_> =
                 items.iter().map(|(item, score)| json!({"item": item, "score": score})).collect();
-            println!("{}", json!({"key": key, "generation": table.header().generation(), "items": items}));
+            let mut answer = json!({"key": key, "generation": table.header().generation(), "items": items});
+            if !vector.is_empty() {
+                answer["vector"] = json!(vector);
+            }
+            println!("{answer}");
         }
     }
     Ok(())
