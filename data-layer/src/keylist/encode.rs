@@ -1,8 +1,9 @@
-//! The sections of a file, written one after another: parts of records in the order of hashes, then all that hangs off them.
-//! `docs/formats.md` has their layout. Holds one part's records, the overflow and the index; where lists come from is `build.rs`'s.
+//! The sections of a file, written one after another: records part by part, then all that hangs off them. `docs/formats.md` has
+//! their layout. Holds a piece of the records and of the overflow, and the index; where lists come from is `assemble.rs`'s.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -10,18 +11,23 @@ use super::format::{
     BUCKET, FORMAT_VERSION, HEADER, Header, IndexKind, PART, SLOTS, Sections, records_at, u64_at,
 };
 use super::lookup::{LINE, LINE_PILOTS};
+use super::pending::{Lists, Place};
 use super::perfect::{self, PART_KEYS};
-use super::record::{self, Entry, Layout, Overflow};
+use super::record::{self, Layout, Overflow};
 use super::sink::Sink;
 use super::spec::TableSpec;
 use super::statistics::{Statistics, Tally};
-use super::{Key, hash};
+use super::{Key, hash, spill};
 use crate::{Error, Result};
 
 /// Share of the slots of open addressing that are taken, at most: 3 of 4.
 const LOAD: (u64, u64) = (3, 4);
-/// Records that are written at once where there are no parts.
-const DENSE: usize = 4096;
+/// The overflow may have this part of the budget; the rest of it waits on disk.
+const OVERFLOW: usize = 8;
+/// Bytes that are written at once, about.
+const WRITE: usize = 1 << 20;
+/// Lists whose memory is asked for ahead of use.
+const AHEAD: usize = 4;
 
 /// What is known of a file before its first record is written.
 #[derive(Debug, Clone)]
@@ -51,12 +57,39 @@ pub(super) fn part_count(lists: u64) -> u32 {
     lists.div_ceil(PART_KEYS).max(1) as u32
 }
 
-/// Writes a file. Give it each part, then [`Encoder::finish`].
-pub(super) struct Encoder<W> {
+/// The perfect hash of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Perfect {
+    pub shape: perfect::Shape,
+    seed: u32,
+    pilots: Vec<u8>,
+}
+
+impl Perfect {
+    /// `None` where hashes repeat, or are no hashes.
+    pub fn of(hashes: &[u64]) -> Option<Self> {
+        let (seed, pilots) = perfect::build(hashes)?;
+        Some(Self { shape: perfect::shape(hashes.len() as u32), seed, pilots })
+    }
+
+    /// The slot of a hash within its part.
+    pub fn slot(&self, hash: u64) -> u32 {
+        let bucket = perfect::bucket(hash, self.shape.buckets) as usize;
+        perfect::slot(hash, self.pilots[bucket], self.seed, self.shape.slots)
+    }
+}
+
+/// Writes a file. Give it each part and its records, then [`Encoder::finish`].
+pub(super) struct Encoder<'p, W> {
     plan: Plan,
-    path: PathBuf,
+    path: &'p Path,
+    scratch: &'p Path,
+    /// Bytes of the overflow that may be in memory.
+    keep: usize,
     sink: Sink<W>,
     overflow: Overflow,
+    /// What of the overflow is no longer in memory.
+    spilled: Option<File>,
     tally: Tally,
     /// Lines of pilots, or, of open addressing, the hash of each slot.
     pilots: Vec<u8>,
@@ -66,20 +99,22 @@ pub(super) struct Encoder<W> {
     buffer: Vec<u8>,
 }
 
-impl<W: Write> Encoder<W> {
-    /// Starts behind the header, for which the caller leaves [`HEADER`] bytes; `path` is for errors only.
+impl<'p, W: Write> Encoder<'p, W> {
+    /// Starts with zeros where the header will be; `path` is for errors only.
     ///
     /// # Errors
     /// What the system said.
-    pub fn new(mut out: W, plan: Plan, path: PathBuf) -> Result<Self> {
+    pub fn new(mut out: W, plan: Plan, path: &'p Path, spec: &'p TableSpec) -> Result<Self> {
         let at = plan.records_at();
-        let zeros = vec![0; at as usize - HEADER];
-        out.write_all(&zeros).map_err(Error::io(&path))?;
+        out.write_all(&vec![0; at as usize]).map_err(Error::io(path))?;
         Ok(Self {
             plan,
             path,
+            scratch: &spec.scratch,
+            keep: (spec.memory / OVERFLOW).max(WRITE),
             sink: Sink::new(out, at),
             overflow: Overflow::default(),
+            spilled: None,
             tally: Tally::new(),
             pilots: Vec::new(),
             hashes: Vec::new(),
@@ -89,58 +124,95 @@ impl<W: Write> Encoder<W> {
         })
     }
 
-    /// Writes the next part; `entry` gives the entry of each hash. `false`: there is no perfect hash, and the file has to be begun
-    /// anew with open addressing.
+    /// Starts the next part, of a perfect hash. Its records follow in the order of slots.
+    pub fn start_part(&mut self, part: &Perfect) {
+        let first_line = (self.pilots.len() / LINE) as u32;
+        self.rows.extend_from_slice(&self.slots.to_le_bytes());
+        for field in [part.shape.slots, first_line, part.shape.buckets, part.seed, 0, 0] {
+            self.rows.extend_from_slice(&field.to_le_bytes());
+        }
+        self.lines(&part.pilots);
+    }
+
+    /// Writes the records of open addressing, in the order of `places`, which are in the order of hashes.
+    ///
+    /// # Errors
+    /// As [`Encoder::records`].
+    pub fn sorted(&mut self, lists: &Lists, places: &[Place], renumber: &[u32]) -> Result<()> {
+        self.hashes.extend(places.iter().map(|place| place.hash));
+        let order: Vec<u32> = (1..=places.len() as u32).collect();
+        self.records(lists, places, &order, renumber)
+    }
+
+    /// Writes the records of the next slots; `order` has, for each slot, the number of its place from 1, or 0.
     ///
     /// # Errors
     /// A list that can't be stored, or what the system said.
-    pub fn part<'e>(&mut self, hashes: &[u64], entry: impl Fn(usize) -> Entry<'e>) -> Result<bool> {
-        if self.plan.index == IndexKind::Open {
-            self.hashes.extend_from_slice(hashes);
-            for start in (0..hashes.len()).step_by(DENSE) {
-                let count = DENSE.min(hashes.len() - start);
-                self.clear(count);
-                (0..count).try_for_each(|at| self.place(at, &entry(start + at)))?;
-                self.flush(count)?;
+    pub fn records(
+        &mut self,
+        lists: &Lists,
+        places: &[Place],
+        order: &[u32],
+        renumber: &[u32],
+    ) -> Result<()> {
+        let stride = self.plan.layout.stride;
+        let place_of = |number: u32| places.get((number as usize).wrapping_sub(1));
+        let at_once = (WRITE / stride).max(1);
+        let mut items = Vec::new();
+        let mut ahead = order.iter().skip(AHEAD);
+        for slots in order.chunks(at_once) {
+            self.buffer.clear();
+            self.buffer.resize(slots.len() * stride, 0);
+            for (number, out) in slots.iter().zip(self.buffer.chunks_exact_mut(stride)) {
+                if let Some(place) = ahead.next().and_then(|number| place_of(*number)) {
+                    lists.ask(place);
+                }
+                let Some(place) = place_of(*number) else {
+                    record::vacant(out);
+                    continue;
+                };
+                let entry = lists.entry(place, renumber, &mut items);
+                let error = record::write(&self.plan.layout, &entry, out, &mut self.overflow)
+                    .map_err(|detail| of_key(entry.key, detail))?;
+                self.tally.list(entry.scores, error);
             }
-            return Ok(true);
+            self.slots += slots.len() as u64;
+            self.sink.write(&self.buffer).map_err(Error::io(self.path))?;
+            self.spill()?;
         }
-        let shape = perfect::shape(hashes.len() as u32);
-        let Some((seed, pilots)) = perfect::build(hashes) else { return Ok(false) };
-        let first_line = (self.pilots.len() / LINE) as u32;
-        self.rows.extend_from_slice(&self.slots.to_le_bytes());
-        for field in [shape.slots, first_line, shape.buckets, seed, 0, 0] {
-            self.rows.extend_from_slice(&field.to_le_bytes());
-        }
-        self.clear(shape.slots as usize);
-        let mut taken = vec![false; shape.slots as usize];
-        for (at, hash) in hashes.iter().enumerate() {
-            let pilot = pilots[perfect::bucket(*hash, shape.buckets) as usize];
-            let slot = perfect::slot(*hash, pilot, seed, shape.slots) as usize;
-            taken[slot] = true;
-            self.place(slot, &entry(at))?;
-        }
-        let stride = self.plan.layout.stride;
-        for (slot, _) in taken.iter().enumerate().filter(|(_, taken)| !**taken) {
-            record::vacant(&mut self.buffer[slot * stride..(slot + 1) * stride]);
-        }
-        self.lines(&pilots);
-        self.flush(shape.slots as usize)?;
-        Ok(true)
-    }
-
-    fn clear(&mut self, slots: usize) {
-        self.buffer.clear();
-        self.buffer.resize(slots * self.plan.layout.stride, 0);
-    }
-
-    fn place(&mut self, slot: usize, entry: &Entry<'_>) -> Result<()> {
-        let stride = self.plan.layout.stride;
-        let out = &mut self.buffer[slot * stride..(slot + 1) * stride];
-        let error = record::write(&self.plan.layout, entry, out, &mut self.overflow)
-            .map_err(|detail| of_key(entry.key, detail))?;
-        self.tally.list(entry.scores, error);
         Ok(())
+    }
+
+    /// Keeps the overflow out of memory where it is large.
+    fn spill(&mut self) -> Result<()> {
+        let overflow = &mut self.overflow;
+        if overflow.bytes.len() < self.keep {
+            return Ok(());
+        }
+        let file = match &mut self.spilled {
+            Some(file) => file,
+            none => none.insert(spill::scratch(self.scratch)?),
+        };
+        file.write_all(&overflow.bytes).map_err(spill::said(self.scratch))?;
+        overflow.before += overflow.bytes.len() as u64;
+        overflow.bytes.clear();
+        Ok(())
+    }
+
+    /// Writes the whole overflow.
+    fn overflow(&mut self) -> Result<()> {
+        if let Some(file) = &mut self.spilled {
+            file.rewind().map_err(spill::said(self.scratch))?;
+            let mut left = self.overflow.before;
+            self.buffer.resize(WRITE, 0);
+            while left > 0 {
+                let piece = &mut self.buffer[..left.min(WRITE as u64) as usize];
+                file.read_exact(piece).map_err(spill::said(self.scratch))?;
+                self.sink.write(piece).map_err(Error::io(self.path))?;
+                left -= piece.len() as u64;
+            }
+        }
+        self.sink.write(&self.overflow.bytes).map_err(Error::io(self.path))
     }
 
     fn lines(&mut self, pilots: &[u8]) {
@@ -153,12 +225,7 @@ impl<W: Write> Encoder<W> {
         }
     }
 
-    fn flush(&mut self, slots: usize) -> Result<()> {
-        self.slots += slots as u64;
-        self.sink.write(&self.buffer).map_err(Error::io(&self.path))
-    }
-
-    /// Writes what follows the records. Gives back the writer, the bytes of the header, which belong in front, and the header.
+    /// Writes what follows the records. Gives the bytes of the header, which belong in front, and the header.
     ///
     /// # Errors
     /// A dictionary too large for the format, or what the system said.
@@ -166,11 +233,12 @@ impl<W: Write> Encoder<W> {
         mut self,
         spec: &TableSpec,
         ids: impl Iterator<Item = &'i str> + Clone,
-    ) -> Result<(W, [u8; HEADER], Header, Statistics)> {
-        let failed = |error| Error::Io { path: self.path.clone(), source: error };
+    ) -> Result<([u8; HEADER], Header, Statistics)> {
+        let path = self.path;
+        let failed = |error| Error::Io { path: path.to_owned(), source: error };
+        let records = self.sink.end().map_err(failed)?;
+        self.overflow()?;
         let sink = &mut self.sink;
-        let records = sink.end().map_err(failed)?;
-        sink.write(&self.overflow.bytes).map_err(failed)?;
         let overflow = sink.end().map_err(failed)?;
         let buckets = match self.plan.index {
             IndexKind::Perfect => 0,
@@ -190,7 +258,7 @@ impl<W: Write> Encoder<W> {
             serde_json::to_vec(&statistics).map_err(|e| Error::invalid("statistics", e.to_string()))?;
         sink.write(&text).map_err(failed)?;
         let text = sink.end().map_err(failed)?;
-        let (out, blocks) = self.sink.blocks().map_err(failed)?;
+        let (_, blocks) = self.sink.blocks().map_err(failed)?;
         let layout = self.plan.layout;
         let mut header = Header {
             version: FORMAT_VERSION,
@@ -221,7 +289,7 @@ impl<W: Write> Encoder<W> {
             sections: Sections { records, overflow, index, parts, dictionary, statistics: text, blocks },
         };
         let bytes = header.encode();
-        Ok((out, bytes, header, statistics))
+        Ok((bytes, header, statistics))
     }
 }
 

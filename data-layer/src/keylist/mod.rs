@@ -7,6 +7,7 @@
 //! [`Verify::Full`] it is refused at open; with [`Verify::Open`] what is damaged is reported when it is read, or by
 //! [`Table::scrub`].
 
+mod assemble;
 mod build;
 mod check;
 mod encode;
@@ -16,6 +17,7 @@ mod kernel;
 mod list;
 mod lookup;
 mod map;
+mod pending;
 mod perfect;
 mod record;
 mod residency;
@@ -23,12 +25,13 @@ mod residency;
 mod sigbus;
 mod sink;
 mod spec;
+mod spill;
 mod statistics;
 mod stride;
 mod table;
 mod v1;
 
-pub use build::{MAX_LIST, Writer};
+pub use build::{MAX_LIST, OnLists, Writer};
 pub use format::{FORMAT_VERSION, Header, IndexKind, KeyKind, MAX_VECTOR, ScoreCodec, generation_name};
 pub use list::{List, ListIter, Op};
 pub use residency::{Refused, Residency};

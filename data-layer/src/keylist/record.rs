@@ -54,6 +54,14 @@ pub(super) struct Overflow {
     pub before: u64,
     /// Lists that have a part here.
     pub lists: u64,
+    room: Room,
+}
+
+/// Memory that is used for one record after the other.
+#[derive(Debug, Default)]
+struct Room {
+    levels: Levels,
+    bytes: Vec<u8>,
 }
 
 impl Layout {
@@ -79,7 +87,12 @@ impl Layout {
             Key::U64(_) => 8,
             Key::Str(text) => 2 + text.len(),
         };
-        HEAD + key + vector * 4 + self.parameters(count) + self.places(count)
+        self.sized(key + vector * 4, count)
+    }
+
+    /// [`Layout::whole`] by the bytes of key, its length and vector.
+    pub fn sized(&self, base: usize, count: usize) -> usize {
+        HEAD + base + self.parameters(count) + self.places(count)
     }
 
     /// How much of a list fits beside a pointer to the rest; `None` where not even key, pointer and vector fit.
@@ -109,13 +122,14 @@ pub(super) fn write(
     overflow: &mut Overflow,
 ) -> Result<f32, String> {
     let count = entry.items.len();
-    let levels = Levels::of(layout.scores, entry.scores)?;
+    let Room { mut levels, mut bytes } = std::mem::take(&mut overflow.room);
+    levels.of(layout.scores, entry.scores)?;
+    bytes.clear();
     let word = count as u32
         | OCCUPIED
         | (entry.op as u32) << OP_AT
         | if entry.vector.is_empty() { 0 } else { VECTOR };
     let whole = layout.whole(entry.key, entry.vector.len(), count);
-    let mut bytes = Vec::with_capacity(whole);
     if whole <= layout.stride {
         start(layout, entry, word, None, &levels, count, &mut bytes);
         levels.places(layout, entry, 0..count, &mut bytes);
@@ -139,7 +153,9 @@ pub(super) fn write(
     }
     out[..bytes.len()].copy_from_slice(&bytes);
     seal(out, bytes.len());
-    Ok(levels.error)
+    let error = levels.error;
+    overflow.room = Room { levels, bytes };
+    Ok(error)
 }
 
 impl Overflow {
@@ -194,37 +210,35 @@ fn start(
 }
 
 /// Scores as they are stored: the same parameters for the whole list.
+#[derive(Debug, Default)]
 struct Levels {
     least: f32,
     step: f32,
-    /// Two bytes each.
-    levels: Vec<u8>,
+    bytes: Vec<u8>,
     error: f32,
 }
 
 impl Levels {
-    fn of(codec: ScoreCodec, scores: &[f32]) -> Result<Self, String> {
+    fn of(&mut self, codec: ScoreCodec, scores: &[f32]) -> Result<(), String> {
+        self.bytes.clear();
+        (self.least, self.step, self.error) = (0.0, 0.0, 0.0);
         if codec == ScoreCodec::Exact {
-            return Ok(Self { least: 0.0, step: 0.0, levels: Vec::new(), error: 0.0 });
+            scores.iter().for_each(|score| self.bytes.extend_from_slice(&score.to_le_bytes()));
+            return Ok(());
         }
         let (least, greatest) = kernel::span(scores);
-        let step = kernel::step(least, greatest);
-        let mut levels = Vec::new();
-        let error = kernel::quantise(scores, least, step, &mut levels);
-        if !error.is_finite() {
+        (self.least, self.step) = (least, kernel::step(least, greatest));
+        self.error = kernel::quantise(scores, self.least, self.step, &mut self.bytes);
+        if !self.error.is_finite() {
             return Err("scores are too far apart for 16 bits; store them exactly (scores = exact)".into());
         }
-        Ok(Self { least, step, levels, error })
+        Ok(())
     }
 
     fn places(&self, layout: &Layout, entry: &Entry<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+        let width = layout.width();
         kernel::pack(&entry.items[range.clone()], layout.bits, out);
-        match layout.scores {
-            ScoreCodec::Affine => out.extend_from_slice(&self.levels[range.start * 2..range.end * 2]),
-            ScoreCodec::Exact => {
-                entry.scores[range].iter().for_each(|score| out.extend_from_slice(&score.to_le_bytes()));
-            }
-        }
+        out.extend_from_slice(&self.bytes[range.start * width..range.end * width]);
     }
 }
 

@@ -34,12 +34,15 @@ pub struct TableSpec {
     pub vector: u32,
     /// For a delta: the header sum of the generation that it is for. `None`: a whole table.
     pub delta: Option<u64>,
-    /// Bytes of lists that the builder may hold in memory. The file does not depend on it.
+    /// Bytes of lists that the builder may hold in memory; at least 1 MiB. The file does not depend on it.
     pub memory: usize,
+    /// Folder for the lists beyond; it is made when it is needed. Files there have no names.
+    pub scratch: PathBuf,
 }
 
 impl TableSpec {
-    /// String keys, 16-bit scores, one shard, namespace `main`, a perfect hash, no vectors, no delta, 1 GiB for the builder.
+    /// String keys, 16-bit scores, one shard, namespace `main`, a perfect hash, no vectors, no delta, 1 GiB for the builder and the
+    /// system's folder for temporary files beyond.
     #[must_use]
     pub fn new(name: impl Into<String>, watermark: Millis) -> Self {
         Self {
@@ -54,6 +57,7 @@ impl TableSpec {
             vector: 0,
             delta: None,
             memory: DEFAULT_MEMORY,
+            scratch: std::env::temp_dir(),
         }
     }
 

@@ -42,13 +42,13 @@ impl Sizes {
         Self { cells: vec![0; cells], records: 0, bytes: 0 }
     }
 
-    /// Counts a record of so many bytes.
-    pub fn count(&mut self, whole: usize) {
+    /// Counts so many records of so many bytes.
+    pub fn count(&mut self, whole: usize, records: u64) {
         let units = whole.div_ceil(8);
-        self.records += 1;
-        self.bytes += units as u64 * 8;
+        self.records += records;
+        self.bytes += units as u64 * 8 * records;
         if let Some(cell) = self.cells.get_mut(units) {
-            *cell += 1;
+            *cell += records;
         }
     }
 }

@@ -114,10 +114,11 @@ impl Folder {
         &self.namespace
     }
 
-    /// What a table built into this folder is: its namespace and name, and defaults.
+    /// What a table built into this folder is: its namespace and name, the folder for what does not fit into memory, and defaults.
     #[must_use]
     pub fn spec(&self, watermark: Millis) -> TableSpec {
-        TableSpec { namespace: self.namespace.clone(), ..TableSpec::new(self.name.clone(), watermark) }
+        let (namespace, scratch) = (self.namespace.clone(), self.path.clone());
+        TableSpec { namespace, scratch, ..TableSpec::new(self.name.clone(), watermark) }
     }
 
     /// The file of a generation.

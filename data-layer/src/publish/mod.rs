@@ -17,7 +17,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
@@ -48,6 +48,24 @@ pub fn write_whole(
     written.map_err(Error::io(path))?;
     fault::point("write: synced");
     temporary.finish(path)
+}
+
+/// [`write_whole`] of a file whose name is known only when it is written: `fill` gives it, in the folder of `place`.
+///
+/// # Errors
+/// What the system or `fill` said; the temporary file is then removed.
+pub(crate) fn write_named<T>(
+    place: &Path,
+    fill: impl FnOnce(&mut File) -> Result<(PathBuf, T)>,
+) -> Result<T> {
+    let (temporary, mut file) = Temporary::file(place)?;
+    let (path, made) = fill(&mut file)?;
+    fault::point("write: filled");
+    fault::point("write: flushed");
+    file.sync_all().map_err(Error::io(&path))?;
+    fault::point("write: synced");
+    temporary.finish(&path)?;
+    Ok(made)
 }
 
 /// The folder that something is in.
