@@ -212,7 +212,7 @@ fn main() {
     let mut candidates_left = 0;
     let mut alone = || {
         let world = engine.world();
-        let stores = Stores { items: &*world.items, access: &world.access() };
+        let stores = Stores { items: &*world.items, access: &world.access(NOW) };
         let query = Query {
             now_ms: NOW,
             seed: 0,

@@ -13,7 +13,7 @@ use data_layer::config::check_name;
 use data_layer::ingest::Ingest;
 use data_layer::live::{ItemsGuard, Live};
 use data_layer::registry::{ModelFile, Models};
-use data_layer::types::Decision;
+use data_layer::types::{Decision, Millis};
 use data_layer::{Actions, Config};
 use parking_lot::Mutex;
 
@@ -60,10 +60,10 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// The lists: tables merged with live ones.
+    /// The lists as of a time: tables merged with live ones.
     #[must_use]
-    pub fn access(&self) -> Access<'_> {
-        Access { snapshot: &self.snapshot, live: self.live.lists() }
+    pub fn access(&self, now_ms: Millis) -> Access<'_> {
+        Access { snapshot: &self.snapshot, live: self.live.lists(), now_ms }
     }
 }
 

@@ -17,7 +17,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 13] = [
+const HELP: [(&str, &str); 17] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -30,6 +30,10 @@ const HELP: [(&str, &str); 13] = [
     ("weir_feedback_total", "events by kind, scene, layer and bucket of the answer they belong to"),
     ("weir_ingest_total", "events by outcome"),
     ("weir_generation_info", "what is served: tables and models with their versions"),
+    ("weir_table_lists_total", "lists asked of tables, by table and outcome"),
+    ("weir_table_entries_total", "places of lists that tables handed over, by table"),
+    ("weir_table_cache_total", "lists asked of the caches of tables, by table and outcome"),
+    ("weir_table_cache_bytes", "what the caches of tables hold, by table"),
     ("weir_log_position", "records in the event log that count"),
 ];
 
@@ -118,6 +122,30 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
+    /// What the tables counted: whole numbers that only grow, so they are set, not added to.
+    fn tables(&self, engine: &Engine) {
+        let set = |name, labels: &[(&'static str, &str)], now: u64| {
+            self.recorder.register_counter(&key(name, labels), &META).absolute(now);
+        };
+        for (table, tally, cache) in engine.tables().snapshot().counts() {
+            for (outcome, now) in [
+                ("found", tally.found),
+                ("absent", tally.absent),
+                ("corrupt", tally.corrupt),
+                ("late", tally.late),
+                ("failed", tally.failed),
+            ] {
+                set("weir_table_lists_total", &[("table", table), ("outcome", outcome)], now);
+            }
+            set("weir_table_entries_total", &[("table", table)], tally.entries);
+            let Some(cache) = cache else { continue };
+            set("weir_table_cache_total", &[("table", table), ("outcome", "hit")], cache.hits);
+            set("weir_table_cache_total", &[("table", table), ("outcome", "miss")], cache.misses);
+            let bytes = key("weir_table_cache_bytes", &[("table", table)]);
+            self.recorder.register_gauge(&bytes, &META).set(cache.bytes as f64);
+        }
+    }
+
     /// Everything, in the text format.
     #[must_use]
     pub fn render(&self, engine: &Engine) -> String {
@@ -139,6 +167,7 @@ impl Metrics {
                 self.recorder.register_counter(&key, &META).absolute(now);
             }
         }
+        self.tables(engine);
         let mut text = self.handle.render();
         // A gauge would keep showing generations that are gone; these are written afresh.
         text.push_str("# TYPE weir_generation_info gauge\n");

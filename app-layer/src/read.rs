@@ -80,7 +80,7 @@ pub async fn lists(
     }
     let (source, wanted) = {
         let world = engine.world();
-        let stores = Stores { items: &*world.items, access: &world.access() };
+        let stores = Stores { items: &*world.items, access: &world.access(query.now_ms) };
         let source = Source {
             snapshot: Arc::clone(&world.snapshot),
             live: Arc::clone(engine.live()),

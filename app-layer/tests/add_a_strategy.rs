@@ -82,7 +82,7 @@ fn live() -> Live {
 fn with<T>(live: &Live, with: impl FnOnce(&Query<'_>, &Stores<'_>, Candidates) -> T) -> T {
     let (items, actions, snapshot, context) =
         (live.items(), Actions::default(), Snapshot::default(), BTreeMap::new());
-    let access = Access { snapshot: &snapshot, live: live.lists() };
+    let access = Access { snapshot: &snapshot, live: live.lists(), now_ms: NOW };
     let stores = Stores { items: &*items, access: &access };
     let query = Query {
         now_ms: NOW,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use data_layer::types::{Millis, Ordinal, Person, PersonKind, Value};
 
-use crate::Result;
+use crate::{Deadline, Outcome, Result};
 use data_layer::Actions;
 use data_layer::access::{Access, ListSpec};
 use data_layer::live::{Acted, Items, Scored, UserState};
@@ -51,7 +51,8 @@ pub trait Lists: Sync {
     /// When the table is missing or corrupt; nothing is appended.
     fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool>;
 
-    /// [`Lists::list`] of many keys: `each` gets the place of the key and its list; keys without one are left out.
+    /// [`Lists::list`] of many keys, as far as there is time: `each` gets the place of the key and its list; keys without one are
+    /// left out.
     ///
     /// # Errors
     /// The first trouble of any key; the others were read all the same.
@@ -60,11 +61,15 @@ pub trait Lists: Sync {
         spec: &ListSpec,
         keys: &[&str],
         at_most: usize,
+        until: &Deadline<'_>,
         each: &mut dyn FnMut(usize, &[Scored]),
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let mut list = Vec::new();
-        let mut outcome = Ok(());
+        let mut outcome = Ok(Outcome::Whole);
         for (at, key) in keys.iter().enumerate() {
+            if at % BLOCK == 0 && until.passed() {
+                return outcome.and(Ok(Outcome::Late { read: at, of: keys.len() }));
+            }
             list.clear();
             match self.list(spec, key, at_most, &mut list) {
                 Ok(true) => each(at, &list),
@@ -76,6 +81,9 @@ pub trait Lists: Sync {
     }
 }
 
+/// Keys between two looks at the deadline, where lists are read one by one.
+const BLOCK: usize = 8;
+
 impl Lists for Access<'_> {
     fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
         Ok(Access::list(self, spec, key, at_most, out)?)
@@ -86,27 +94,17 @@ impl Lists for Access<'_> {
         spec: &ListSpec,
         keys: &[&str],
         at_most: usize,
+        until: &Deadline<'_>,
         each: &mut dyn FnMut(usize, &[Scored]),
-    ) -> Result<()> {
-        let mut outcome = Ok(());
-        match self.snapshot.table(&spec.table).filter(|_| spec.live.is_none()) {
-            Some(table) => table.lists(keys, at_most, &mut |at, found| match found {
-                Ok(list) => list.into_iter().for_each(|list| each(at, list)),
-                Err(error) if outcome.is_ok() => outcome = Err(error.into()),
-                Err(_) => {}
-            }),
-            None => {
-                let mut list = Vec::new();
-                for (at, key) in keys.iter().enumerate() {
-                    list.clear();
-                    match Access::list(self, spec, key, at_most, &mut list) {
-                        Ok(true) => each(at, &list),
-                        Ok(false) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-        }
+    ) -> Result<Outcome> {
+        let mut outcome = Ok(Outcome::Whole);
+        let passed = || until.passed();
+        Access::lists(self, spec, keys, at_most, &passed, &mut |at, found| match found {
+            Ok(list) => list.into_iter().for_each(|list| each(at, list)),
+            Err(_) if outcome.is_err() => {}
+            Err(data_layer::Error::Late { read, of }) => outcome = Ok(Outcome::Late { read, of }),
+            Err(error) => outcome = Err(error.into()),
+        });
         outcome
     }
 }

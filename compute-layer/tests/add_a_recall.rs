@@ -18,7 +18,7 @@ mod by_context {
     use data_layer::live::Scored;
     use data_layer::types::Value;
 
-    /// `kind = "by_context"`: `table` (with `live`, `merge`, `live_weight`), `name_of_key`.
+    /// `kind = "by_context"`: `table` (with `live`, `merge`, `live_weight`, `live_half_life`), `name_of_key`.
     pub const KIND: Kind = Kind { name: "by_context", make };
 
     #[derive(Debug)]

@@ -54,6 +54,14 @@ pub enum Error {
         /// Empty, or "; …" with what to do.
         hint: String,
     },
+    /// The deadline passed before it was read.
+    #[error("too late: the deadline passed after {read} of {of} lists")]
+    Late {
+        /// Lists that were read before.
+        read: usize,
+        /// Lists that were asked for.
+        of: usize,
+    },
     /// A value, file or request that does not make sense.
     #[error("{place}: {detail}")]
     Invalid {

@@ -2,10 +2,11 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use data_layer::access::Access;
+use data_layer::access::{Access, ReadLists};
 use data_layer::config::Right;
 use data_layer::live::{Items, Scored};
 use data_layer::publish::{Folder, Gate};
+use data_layer::types::time;
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -144,7 +145,7 @@ fn describe(engine: &Engine, name: &str) -> Result<TableAnswer> {
     };
     Ok(TableAnswer {
         name: name.to_owned(),
-        generation: mapped.map(data_layer::access::Mapped::generation),
+        generation: mapped.map(data_layer::access::Stack::generation),
         keys: statistics.0,
         entries: statistics.1,
         generations: generations.into_iter().map(generation).collect(),
@@ -185,7 +186,8 @@ fn one_list(engine: &Engine, name: &str, key: String) -> Result<ListAnswer> {
     // Without a lock on the items: who waits for the disk must not make others wait.
     match engine.scenes().list_spec(name) {
         Some(spec) => {
-            Access { snapshot: &snapshot, live: engine.live().lists() }.list(&spec, &key, MOST, &mut list)?
+            let live = engine.live().lists();
+            Access { snapshot: &snapshot, live, now_ms: time::now() }.list(&spec, &key, MOST, &mut list)?
         }
         None => mapped.list(&key, MOST, &mut list)?,
     };

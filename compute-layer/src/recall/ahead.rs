@@ -10,7 +10,7 @@ use data_layer::access::{Ahead, ListSpec, Wanted};
 use data_layer::live::Scored;
 use parking_lot::Mutex;
 
-use crate::{Deadline, Error, Lists, Query, RecallPlan, Result, Stores};
+use crate::{Deadline, Error, Lists, Outcome, Query, RecallPlan, Result, Stores};
 
 /// The lists of `lazy` tables that these plans ask for. Runs those plans that read such a table, on what is in memory.
 #[must_use]
@@ -85,13 +85,14 @@ impl<L: Lists> Lists for Over<'_, L> {
         spec: &ListSpec,
         keys: &[&str],
         at_most: usize,
+        until: &Deadline<'_>,
         each: &mut dyn FnMut(usize, &[Scored]),
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         if !self.lazy.contains(&spec.table) {
-            return self.inner.lists(spec, keys, at_most, each);
+            return self.inner.lists(spec, keys, at_most, until, each);
         }
         let mut list = Vec::new();
-        let mut outcome = Ok(());
+        let mut outcome = Ok(Outcome::Whole);
         for (at, key) in keys.iter().enumerate() {
             list.clear();
             match self.list(spec, key, at_most, &mut list) {

@@ -139,13 +139,13 @@ impl RecallPlan {
     }
 }
 
-/// Takes the keys `table`, `live`, `merge`, `live_weight` that say which list to read.
+/// Takes the keys `table`, `live`, `merge`, `live_weight`, `live_half_life` that say which list to read.
 ///
 /// # Errors
 /// When `table` is missing or a value is none of those possible.
 pub fn list_spec(params: &mut Params) -> Result<ListSpec> {
     let mut table = toml::Table::new();
-    for key in ["table", "live", "merge", "live_weight"] {
+    for key in ["table", "live", "merge", "live_weight", "live_half_life"] {
         if let Some(value) = params.take(key) {
             table.insert(key.to_owned(), value);
         }

@@ -3,25 +3,39 @@
 //! Useful for: every look-up of a list by key. Not useful for: attributes of items or the state of people, which are `live/`'s.
 
 mod ahead;
+mod cache;
+#[cfg(test)]
+mod contract;
+mod count;
+mod mapped;
 mod merge;
+mod read;
 mod readers;
+mod snapshot;
+mod stack;
 mod tables;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod timeout;
+mod touched;
 
 use serde::Deserialize;
 
-use crate::keylist::{List, Table};
 use crate::live::{LiveLists, Scored};
-use crate::types::Ordinal;
+use crate::types::Millis;
+use crate::types::time::parse_span;
 use crate::{Error, Result};
 
 pub use ahead::{Ahead, LeftOut, Wanted};
+pub use cache::{Cache, CacheStats, Cached};
+pub use count::{Counted, Counts, Tally};
+pub use mapped::Mapped;
+pub use read::{EachList, ReadLists};
 pub use readers::{Hold, Readers, Source, read_here};
+pub use snapshot::Snapshot;
+pub use stack::Stack;
 pub use tables::{Swap, TableError, Tables};
+pub use timeout::Timed;
 
 /// The key under which a table holds its one list, where it has one for everybody; live lists call it the empty key.
 pub const EVERYBODY: &str = "all";
@@ -39,9 +53,6 @@ pub enum Merge {
     Union,
 }
 
-/// Takes the place of a key and its list; `None` where the table has no such key.
-pub type EachList<'a> = dyn FnMut(usize, Result<Option<&[Scored]>>) + 'a;
-
 /// A list by table and, where it has one, by live list.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +68,10 @@ pub struct ListSpec {
     /// What scores of the live list are multiplied with; 1 by default.
     #[serde(default = "one", deserialize_with = "finite")]
     pub live_weight: f32,
+    /// The live list fades: a score counts half for each such span since the item's newest action. `None`: it does not. For
+    /// live lists that say when; `trending` does, in steps of six hours.
+    #[serde(default, deserialize_with = "span")]
+    pub live_half_life: Option<Millis>,
 }
 
 fn one() -> f32 {
@@ -71,17 +86,13 @@ fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<f32,
     Err(serde::de::Error::custom(format!("live_weight: expected a finite number, found {weight}")))
 }
 
-/// A table with its items as ordinals of this process.
-#[derive(Debug)]
-pub struct Mapped {
-    table: Table,
-    ordinals: Vec<Ordinal>,
-}
-
-/// All tables as of one moment.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    tables: BTreeMap<String, Arc<Mapped>>,
+fn span<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<Millis>, D::Error> {
+    let text = String::deserialize(from)?;
+    match parse_span(&text) {
+        Ok(span) if span > 0 => Ok(Some(span)),
+        Ok(_) => Err(serde::de::Error::custom("live_half_life: expected a span above 0")),
+        Err(error) => Err(serde::de::Error::custom(format!("live_half_life: {error}"))),
+    }
 }
 
 /// The read path of one request.
@@ -91,89 +102,8 @@ pub struct Access<'a> {
     pub snapshot: &'a Snapshot,
     /// Live lists.
     pub live: &'a dyn LiveLists,
-}
-
-impl Snapshot {
-    /// A table by name.
-    #[must_use]
-    pub fn table(&self, name: &str) -> Option<&Mapped> {
-        self.tables.get(name).map(|table| &**table)
-    }
-
-    /// All tables by name.
-    pub fn tables(&self) -> impl Iterator<Item = (&str, &Mapped)> {
-        self.tables.iter().map(|(name, table)| (name.as_str(), &**table))
-    }
-
-    /// Table name to generation.
-    #[must_use]
-    pub fn generations(&self) -> BTreeMap<String, String> {
-        self.tables.iter().map(|(name, table)| (name.clone(), table.generation())).collect()
-    }
-}
-
-impl Mapped {
-    /// Pairs a table with the ordinals of its dictionary, in its order.
-    ///
-    /// # Errors
-    /// As many ordinals as the dictionary has ids are needed.
-    pub fn new(table: Table, ordinals: Vec<Ordinal>) -> Result<Self> {
-        if ordinals.len() != table.dictionary_len() as usize {
-            let detail = format!("expected {} ordinals, found {}", table.dictionary_len(), ordinals.len());
-            return Err(Error::invalid(table.path().display().to_string(), detail));
-        }
-        Ok(Self { table, ordinals })
-    }
-
-    /// The table itself.
-    #[must_use]
-    pub fn table(&self) -> &Table {
-        &self.table
-    }
-
-    /// Name of its generation.
-    #[must_use]
-    pub fn generation(&self) -> String {
-        self.table.header().generation()
-    }
-
-    /// Appends the first places of a key's list; `false` where the table has no such key.
-    ///
-    /// # Errors
-    /// A corrupt record; nothing is appended.
-    pub fn list(&self, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
-        self.take(self.table.get(key)?, at_most, out)
-    }
-
-    /// [`Mapped::list`] of many keys: `each` is called once per key, in order, with its place and the list.
-    pub fn lists(&self, keys: &[&str], at_most: usize, each: &mut EachList<'_>) {
-        let mut list = Vec::with_capacity(at_most.min(1024));
-        self.table.multi_get(keys, &mut |at, found| {
-            list.clear();
-            let taken = found.and_then(|found| self.take(found, at_most, &mut list));
-            each(at, taken.map(|known| known.then_some(list.as_slice())));
-        });
-    }
-
-    fn take(&self, found: Option<List<'_>>, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
-        let Some(list) = found else { return Ok(false) };
-        let start = out.len();
-        for (item, score) in list.iter().take(at_most) {
-            match self.ordinals.get(item as usize) {
-                Some(item) => out.push(Scored { item: *item, score }),
-                None => {
-                    out.truncate(start);
-                    return Err(Error::Corrupt {
-                        path: self.table.path().to_owned(),
-                        section: "records".to_owned(),
-                        offset: 0,
-                        detail: format!("a list names item {item} of {}", self.ordinals.len()),
-                    });
-                }
-            }
-        }
-        Ok(true)
-    }
+    /// The time of the request; what live lists that fade are counted against.
+    pub now_ms: Millis,
 }
 
 impl Access<'_> {
@@ -182,24 +112,53 @@ impl Access<'_> {
     /// # Errors
     /// No such table (where there is no live list to stand in), or a corrupt record; nothing is appended.
     pub fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
-        let table = self.snapshot.table(&spec.table);
-        let Some(live) = &spec.live else {
+        let table = self.snapshot.lists(&spec.table);
+        if spec.live.is_none() {
             return table.ok_or_else(|| no_table(&spec.table))?.list(key, at_most, out);
+        }
+        let mut merger = merge::Merger::new(spec, self.live, self.now_ms);
+        merger.look_up(key);
+        let mut fixed = Vec::new();
+        let known = match table {
+            Some(table) if !merger.alone() => table.list(key, usize::MAX, &mut fixed)?,
+            _ => false,
         };
-        let mut fresh = Vec::new();
-        let live_key = if key == EVERYBODY { "" } else { key };
-        let has_live = self.live.list(live, live_key, at_most, &mut fresh);
-        let weigh = |score: f32| (score * spec.live_weight).clamp(f32::MIN, f32::MAX);
-        fresh.iter_mut().for_each(|scored| scored.score = weigh(scored.score));
-        let mut merged = Vec::new();
-        let has_static = match table {
-            Some(_) if !fresh.is_empty() && spec.merge == Merge::Replace => false,
-            Some(table) => table.list(key, usize::MAX, &mut merged)?,
-            None => false,
+        let merged = merger.merge(known.then_some(&fixed));
+        out.extend(merged.into_iter().flatten().take(at_most));
+        Ok(merged.is_some())
+    }
+
+    /// [`Access::list`] of many keys, until `passed` says that it is too late: `each` is called once per key, in order, with its
+    /// place and its list; keys for which there was no time are [`Error::Late`].
+    pub fn lists(
+        &self,
+        spec: &ListSpec,
+        keys: &[&str],
+        at_most: usize,
+        passed: &dyn Fn() -> bool,
+        each: &mut EachList<'_>,
+    ) {
+        let Some(table) = self.snapshot.lists(&spec.table) else {
+            for (at, key) in keys.iter().enumerate() {
+                let mut list = Vec::new();
+                let known = self.list(spec, key, at_most, &mut list);
+                each(at, known.map(|known| known.then_some(list.as_slice())));
+            }
+            return;
         };
-        merge::merge(spec.merge, &mut merged, &fresh);
-        out.extend(merged.into_iter().take(at_most));
-        Ok(has_static || has_live)
+        let timed = Timed::new(table, passed);
+        if spec.live.is_none() {
+            return timed.lists(keys, at_most, each);
+        }
+        let mut merger = merge::Merger::new(spec, self.live, self.now_ms);
+        timed.lists(keys, usize::MAX, &mut |at, found| {
+            merger.look_up(keys[at]);
+            let merged = match found {
+                Err(error) if !merger.alone() || matches!(error, Error::Late { .. }) => Err(error),
+                found => Ok(merger.merge(found.ok().flatten())),
+            };
+            each(at, merged.map(|list| list.map(|list| &list[..list.len().min(at_most)])));
+        });
     }
 }
 

@@ -235,8 +235,8 @@ impl Job {
         if self.over.load(Ordering::Relaxed) {
             return Slot::Waiting;
         }
-        let Source { snapshot, live, .. } = &self.source;
-        let access = Access { snapshot, live: live.lists() };
+        let Source { snapshot, live, now_ms } = &self.source;
+        let access = Access { snapshot, live: live.lists(), now_ms: *now_ms };
         let mut list = Vec::new();
         match access.list(wanted.spec(), key, wanted.at_most(), &mut list) {
             Ok(true) => Slot::Found(list),

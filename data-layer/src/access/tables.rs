@@ -9,16 +9,17 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::{Mapped, Snapshot};
+use super::snapshot::Shelf;
+use super::{Mapped, Snapshot, Stack};
 use crate::config::Config;
 use crate::keylist::Verify;
 use crate::live::Live;
-use crate::publish::Folder;
+use crate::publish::{Folder, Line};
 use crate::types::Ordinal;
 use crate::{Error, Result};
 
 /// Ids that are made ordinals under one lock of the item table, so that requests get in between.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 256;
 
 /// All tables of a namespace, kept up to date.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Tables {
     snapshot: ArcSwap<Snapshot>,
     errors: Mutex<BTreeMap<String, Failed>>,
     loading: Mutex<()>,
+    /// What is served no more, but may still be read: kept, so that the last reader is not the one who unmaps it.
+    retired: Mutex<Vec<Arc<Stack>>>,
 }
 
 /// Why a generation is not served.
@@ -58,8 +61,8 @@ pub struct Swap {
 struct Failed {
     generation: String,
     detail: String,
-    /// Length and time of the file when it failed: it is tried again when they change, not each second.
-    file: Option<(u64, SystemTime)>,
+    /// Length and time of its files when it failed: it is tried again when they change, not each second.
+    files: Vec<Option<(u64, SystemTime)>>,
 }
 
 impl Tables {
@@ -74,6 +77,7 @@ impl Tables {
             snapshot: ArcSwap::default(),
             errors: Mutex::default(),
             loading: Mutex::default(),
+            retired: Mutex::default(),
         };
         tables.folders()?;
         tables.poll();
@@ -90,7 +94,7 @@ impl Tables {
     #[must_use]
     pub fn errors(&self) -> Vec<TableError> {
         let snapshot = self.snapshot();
-        let serving = |name: &str| snapshot.table(name).map(Mapped::generation);
+        let serving = |name: &str| snapshot.table(name).map(Stack::generation);
         let errors = self.errors.lock();
         let all = errors.iter().map(|(table, failed)| TableError {
             table: table.clone(),
@@ -122,11 +126,14 @@ impl Tables {
                 Ok(None) => {
                     self.errors.lock().remove(&name);
                 }
-                Ok(Some(mapped)) => {
+                Ok(Some(stack)) => {
                     self.errors.lock().remove(&name);
-                    let from = before.table(&name).map(Mapped::generation);
-                    swaps.push(Swap { table: name.clone(), from, to: mapped.generation() });
-                    tables.insert(name, Arc::new(mapped));
+                    let from = before.table(&name).map(Stack::generation);
+                    swaps.push(Swap { table: name.clone(), from, to: stack.generation() });
+                    let shelf =
+                        Shelf::after(tables.get(&name), stack, self.config.tables.options(&name).cache);
+                    let old = tables.insert(name, shelf);
+                    self.retired.lock().extend(old.map(|shelf| shelf.stack));
                 }
                 Err(Some(failed)) => {
                     tracing::warn!(table = name, failed.generation, failed.detail, "generation not served");
@@ -138,6 +145,8 @@ impl Tables {
         if !swaps.is_empty() {
             self.snapshot.store(Arc::new(Snapshot { tables }));
         }
+        drop(before);
+        self.retired.lock().retain(|stack| Arc::strong_count(stack) > 1);
         swaps
     }
 
@@ -152,7 +161,7 @@ impl Tables {
             return Err(Error::invalid(format!("table {name}"), failed.detail.clone()));
         }
         let snapshot = self.snapshot();
-        snapshot.table(name).map(Mapped::generation).ok_or_else(|| super::no_table(name))
+        snapshot.table(name).map(Stack::generation).ok_or_else(|| super::no_table(name))
     }
 
     /// Names of the tables that have a folder, sorted.
@@ -175,49 +184,64 @@ impl Tables {
         Ok(names)
     }
 
-    /// The generation to swap in, if there is a new one; `Err(None)` where it is known to be bad.
-    fn look(&self, name: &str, before: &Snapshot) -> std::result::Result<Option<Mapped>, Option<Failed>> {
-        let failed = |generation: &str, file, error: Error| {
-            let failed = Failed { generation: generation.to_owned(), detail: error.to_string(), file };
+    /// What to swap in, if there is something new; `Err(None)` where it is known to be bad.
+    fn look(&self, name: &str, before: &Snapshot) -> std::result::Result<Option<Stack>, Option<Failed>> {
+        let failed = |generation: String, files, error: Error| {
+            let failed = Failed { generation, detail: error.to_string(), files };
             let known = self.errors.lock().get(name) == Some(&failed);
             if known { None } else { Some(failed) }
         };
-        let folder = Folder::of(&self.config, name).map_err(|e| failed("", None, e))?;
-        let served = folder.served().map_err(|e| failed("", None, e))?;
-        let serving = before.table(name).map(Mapped::generation);
-        let Some(wanted) = served.filter(|wanted| serving.as_ref() != Some(wanted)) else { return Ok(None) };
-        let file = state(&folder.file(&wanted));
-        let known = self.errors.lock().get(name).is_some_and(|f| f.generation == wanted && f.file == file);
+        let folder = Folder::of(&self.config, name).map_err(|e| failed(String::new(), Vec::new(), e))?;
+        let served = folder.served_line().map_err(|e| failed(String::new(), Vec::new(), e))?;
+        let serving = before.table(name);
+        let Some(wanted) = served.filter(|wanted| serving.map(Stack::line) != Some(wanted)) else {
+            return Ok(None);
+        };
+        let files: Vec<_> = wanted.names().map(|generation| state(&folder.file(generation))).collect();
+        let known =
+            self.errors.lock().get(name).is_some_and(|f| f.generation == wanted.name() && f.files == files);
         if known {
             return Err(None);
         }
-        self.load(&folder, &wanted).map(Some).map_err(|error| {
+        self.load(&folder, &wanted, serving).map(Some).map_err(|error| {
             // What the system refused, such as one file more, it may allow the next time: that is tried again.
-            let file = file.filter(|_| !matches!(error, Error::Io { .. }));
-            failed(&wanted, file, error)
+            let again = matches!(error, Error::Io { .. });
+            failed(wanted.name(), if again { Vec::new() } else { files }, error)
         })
     }
 
-    fn load(&self, folder: &Folder, generation: &str) -> Result<Mapped> {
-        let table = folder.open(Some(generation), Verify::Full)?;
-        if table.header().entries == 0 && table.header().vector == 0 {
+    /// Opens the files of a line; those that are served already are not opened again.
+    fn load(&self, folder: &Folder, line: &Line, serving: Option<&Stack>) -> Result<Stack> {
+        let open = |generation: &str| match serving.and_then(|stack| stack.layer(generation)) {
+            Some(layer) => Ok(layer),
+            None => self.open_layer(folder, generation).map(Arc::new),
+        };
+        let base = open(&line.base)?;
+        if base.table().header().entries == 0 && base.table().header().vector == 0 {
             return Err(Error::invalid(
-                table.path().display().to_string(),
+                base.table().path().display().to_string(),
                 "has no entries; it is never served",
             ));
         }
         if folder.current()?.is_none() {
-            let table = folder.name();
+            let (table, generation) = (folder.name(), &line.base);
             tracing::warn!(
                 table,
                 generation,
                 "nothing was ever published of it; serving the newest generation"
             );
         }
+        let deltas = line.deltas.iter().map(|delta| open(delta)).collect::<Result<_>>()?;
+        Stack::new(base, deltas)
+    }
+
+    /// Checks a file whole and makes its items ordinals, a few at a time, so that requests get in between.
+    fn open_layer(&self, folder: &Folder, generation: &str) -> Result<Mapped> {
+        let table = folder.open(Some(generation), Verify::Full)?;
         let mut ordinals: Vec<Ordinal> = Vec::with_capacity(table.dictionary_len() as usize);
-        let all: Vec<u32> = (0..table.dictionary_len()).collect();
-        for chunk in all.chunks(CHUNK) {
-            ordinals.extend(self.live.intern(chunk.iter().map(|index| table.dictionary(*index)))?);
+        for first in (0..table.dictionary_len()).step_by(CHUNK) {
+            let last = table.dictionary_len().min(first.saturating_add(CHUNK as u32));
+            ordinals.extend(self.live.intern((first..last).map(|index| table.dictionary(index)))?);
         }
         Mapped::new(table, ordinals)
     }

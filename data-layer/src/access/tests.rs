@@ -1,9 +1,9 @@
 //! One snapshot, one generation everywhere; a bad generation changes nothing; merging does what its policy says.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::merge::merge;
 use super::*;
 use crate::config::Config;
 use crate::keylist::Writer;
@@ -184,19 +184,6 @@ impl LiveLists for Fixed {
 }
 
 #[test]
-fn policies_merge_as_they_say() {
-    let fixed = scored(&[(1, 0.9), (2, 0.5), (3, 0.5)]);
-    let live = scored(&[(2, 0.6), (4, 0.5), (1, 0.1)]);
-    let merged = |how| {
-        let mut list = fixed.clone();
-        merge(how, &mut list, &live);
-        list
-    };
-    assert_eq!(merged(Merge::Union), scored(&[(1, 0.9), (2, 0.6), (3, 0.5), (4, 0.5)]));
-    assert_eq!(merged(Merge::Sum), scored(&[(2, 1.1), (1, 1.0), (3, 0.5), (4, 0.5)]));
-}
-
-#[test]
 fn one_path_reads_both_sides() {
     let folder = tempfile::tempdir().unwrap();
     let (config, live) = start(folder.path());
@@ -207,7 +194,7 @@ fn one_path_reads_both_sides() {
     let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
     let snapshot = tables.snapshot();
     let lists = Fixed(&[(7, 2.0), (8, 0.8)]);
-    let access = Access { snapshot: &snapshot, live: &lists };
+    let access = Access { snapshot: &snapshot, live: &lists, now_ms: 0 };
     let read = |toml: &str, key: &str, at_most: usize| {
         let spec: ListSpec = toml::from_str(toml).unwrap();
         let mut out = Vec::new();
@@ -220,7 +207,7 @@ fn one_path_reads_both_sides() {
     let replaced = read(&format!("{both}merge = 'replace'"), "all", 9).unwrap();
     assert_eq!(replaced, (true, scored(&[(7, 1.0), (8, 0.4)])));
     assert_eq!(read(both, "other", 9).unwrap(), (false, Vec::new()));
-    let cold = Access { snapshot: &snapshot, live: &Fixed(&[]) };
+    let cold = Access { snapshot: &snapshot, live: &Fixed(&[]), now_ms: 0 };
     let (spec, mut list) = (toml::from_str(&format!("{both}merge = 'replace'")).unwrap(), Vec::new());
     assert!(cold.list(&spec, "all", 9, &mut list).unwrap());
     assert_eq!(list, scored(&[(0, 1.0), (1, 0.5)]), "an empty live list replaces nothing");
@@ -231,4 +218,96 @@ fn one_path_reads_both_sides() {
     assert!(read("table = 'none'", "all", 9).is_err());
     assert!(read("table = 'none'\nlive = 'trending'", "all", 9).unwrap().0);
     assert!(toml::from_str::<ListSpec>("table = 'hot'\nlife = 'x'").is_err());
+}
+
+/// The live list `new`, whose items have times: 100 and 0 ms.
+struct Dated;
+
+impl LiveLists for Dated {
+    fn list(&self, _: &str, _: &str, _: usize, out: &mut Vec<Scored>) -> bool {
+        out.extend(scored(&[(1, 1.0), (9, 0.8)]));
+        true
+    }
+
+    fn dated(
+        &self,
+        name: &str,
+        key: &str,
+        at_most: usize,
+        out: &mut Vec<Scored>,
+        times: &mut Vec<Option<Millis>>,
+    ) -> bool {
+        times.extend([Some(0), Some(100)]);
+        self.list(name, key, at_most, out)
+    }
+}
+
+#[test]
+fn a_live_list_fades_as_declared() {
+    let snapshot = Snapshot::default();
+    let read = |toml: &str, now_ms: Millis| {
+        let spec: ListSpec = toml::from_str(&format!("table = 'none'\nlive = 'new'\n{toml}")).unwrap();
+        let mut out = Vec::new();
+        assert!(Access { snapshot: &snapshot, live: &Dated, now_ms }.list(&spec, "k", 9, &mut out).unwrap());
+        out
+    };
+    assert_eq!(read("", 100), scored(&[(1, 1.0), (9, 0.8)]));
+    assert_eq!(read("live_half_life = '100ms'", 100), scored(&[(9, 0.8), (1, 0.5)]));
+    assert_eq!(read("live_half_life = '100ms'\nlive_weight = 2.0", 200), scored(&[(9, 0.8), (1, 0.5)]));
+    for bad in ["0s", "soon", "-1d"] {
+        let text = format!("table = 't'\nlive_half_life = '{bad}'");
+        assert!(
+            toml::from_str::<ListSpec>(&text).unwrap_err().to_string().contains("live_half_life"),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn many_keys_are_read_as_each_alone_whatever_is_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, live) = start(folder.path());
+    publish(&config, "hot", 3, 40);
+    let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
+    let snapshot = tables.snapshot();
+    struct Some41;
+    impl LiveLists for Some41 {
+        fn list(&self, _: &str, key: &str, at_most: usize, out: &mut Vec<Scored>) -> bool {
+            // Of every third key; the empty list of one; one that no table has.
+            let number: usize = key.strip_prefix('k').and_then(|n| n.parse().ok()).unwrap_or(1);
+            let list = if number == 6 { Vec::new() } else { scored(&[(0, 9.0), (1, 2.0), (5, 1.0)]) };
+            let known = number.is_multiple_of(3) || number == 41;
+            out.extend(list.into_iter().take(if known { at_most } else { 0 }));
+            known
+        }
+    }
+    let access = Access { snapshot: &snapshot, live: &Some41, now_ms: 0 };
+    let names: Vec<String> = (0..45).map(|n| format!("k{n}")).collect();
+    let keys: Vec<&str> = names.iter().map(String::as_str).collect();
+    for table in ["hot", "none"] {
+        for merge in ["", "live = 'l'", "live = 'l'\nmerge = 'sum'", "live = 'l'\nmerge = 'replace'"] {
+            let spec: ListSpec = toml::from_str(&format!("table = '{table}'\n{merge}")).unwrap();
+            for at_most in [0, 1, 2, 9] {
+                let mut at = 0;
+                access.lists(&spec, &keys, at_most, &|| false, &mut |place, found| {
+                    assert_eq!(place, at);
+                    at += 1;
+                    let mut list = Vec::new();
+                    let known = access.list(&spec, keys[place], at_most, &mut list);
+                    match (known, found) {
+                        (Ok(known), Ok(found)) => assert_eq!(known.then_some(list.as_slice()), found),
+                        (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+                        (one, other) => panic!("{one:?} alone, {other:?} among many"),
+                    }
+                });
+                assert_eq!(at, keys.len());
+            }
+        }
+    }
+    let live_only: ListSpec = toml::from_str("table = 'hot'\nlive = 'l'").unwrap();
+    let mut late = 0;
+    access.lists(&live_only, &keys, 9, &|| true, &mut |_, found| {
+        late += usize::from(matches!(found, Err(Error::Late { .. })));
+    });
+    assert_eq!(late, keys.len());
 }

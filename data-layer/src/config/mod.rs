@@ -4,6 +4,7 @@
 mod actions;
 mod overlay;
 mod raw;
+mod size;
 mod tables;
 pub mod toml_file;
 

@@ -51,6 +51,9 @@ pub struct TableOptions {
     pub residency: Residency,
     /// When every byte of a new generation is checked.
     pub verify: VerifyWhen,
+    /// Most bytes of lists that are kept as they were handed over; 0 is no cache.
+    #[serde(deserialize_with = "super::size::read")]
+    pub cache: usize,
 }
 
 /// Where the bytes of a table are while it is served.

@@ -114,11 +114,11 @@ fn nonsense_is_refused_with_its_key() {
 
 #[test]
 fn tables_are_configured_one_by_one_and_typos_are_refused() {
-    let text = "[tables]\nkeep = 2\n[tables.big]\nresidency = \"lazy\"\nverify = \"background\"\n\
+    let text = "[tables]\nkeep = 2\n[tables.big]\nresidency = \"lazy\"\nverify = \"background\"\ncache = \"64MiB\"\n\
                 [tables.named.keep]\nresidency = \"locked\"\n";
     let tables = load(text, &[]).unwrap().tables;
     assert_eq!((tables.keep, tables.scrub, tables.readers), (2, Some(crate::types::time::DAY), 8));
-    let big = TableOptions { residency: Residency::Lazy, verify: VerifyWhen::Background };
+    let big = TableOptions { residency: Residency::Lazy, verify: VerifyWhen::Background, cache: 64 << 20 };
     assert_eq!(tables.options("big"), big);
     assert_eq!(tables.options("keep").residency, Residency::Locked);
     assert_eq!(tables.options("other"), TableOptions::default());

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use crate::Result;
 use crate::config::{Actions, Config};
 use crate::ingest::consumer::{self, Change, Stores};
-use crate::types::{Event, Interaction, Ordinal, Person, Position, Record, Schema};
+use crate::types::{Event, Interaction, Millis, Ordinal, Person, Position, Record, Schema};
 
 pub use column::Cell;
 pub use counters::Counters;
@@ -52,13 +52,28 @@ pub struct Scored {
 pub trait LiveLists: Send + Sync {
     /// Appends the best of a list, best first, at most so many; `false` where there is no list of that name or key.
     fn list(&self, name: &str, key: &str, at_most: usize, out: &mut Vec<Scored>) -> bool;
+
+    /// [`LiveLists::list`], and when the newest action of each of its items was; `None` where the list does not say.
+    fn dated(
+        &self,
+        name: &str,
+        key: &str,
+        at_most: usize,
+        out: &mut Vec<Scored>,
+        times: &mut Vec<Option<Millis>>,
+    ) -> bool {
+        let before = out.len();
+        let known = self.list(name, key, at_most, out);
+        times.extend(out[before..].iter().map(|_| None));
+        known
+    }
 }
 
 /// A read lock on the item table. Hold it for one request's computing, one at a time on a thread, never across an await or a
 /// call of [`Live::intern`] or [`Live::apply`]: a second one would wait for a writer that waits for the first.
 pub type ItemsGuard<'a> = RwLockReadGuard<'a, ItemTable>;
 
-/// Records whose effects are applied under one write lock.
+/// Records whose effects are applied, or new items made, under one write lock.
 const CHUNK: usize = 64;
 
 /// The live side of one namespace.
@@ -153,8 +168,24 @@ impl Live {
     /// # Errors
     /// [`crate::Error::Invalid`] for a text that can't be an id; items named before it exist then.
     pub fn intern<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Result<Vec<Ordinal>> {
-        let mut items = self.items.write();
-        ids.map(|id| items.intern(id)).collect()
+        // Most are known, and those are looked up beside other readers; only the new ones keep them out, a few at a time.
+        let (mut ordinals, mut fresh) = (Vec::with_capacity(ids.size_hint().0), Vec::new());
+        let items = self.items.read();
+        for (at, id) in ids.enumerate() {
+            let known = items.ordinal(id);
+            ordinals.push(known.unwrap_or_default());
+            if known.is_none() {
+                fresh.push((at, id));
+            }
+        }
+        drop(items);
+        for chunk in fresh.chunks(CHUNK) {
+            let mut items = self.items.write();
+            for (at, id) in chunk {
+                ordinals[*at] = items.intern(id)?;
+            }
+        }
+        Ok(ordinals)
     }
 
     /// The attribute types as of now.
@@ -291,6 +322,24 @@ impl LiveLists for Live {
         let known = name == "trending" && key.is_empty();
         if known {
             self.trending.read().list(at_most, out);
+        }
+        known
+    }
+
+    fn dated(
+        &self,
+        name: &str,
+        key: &str,
+        at_most: usize,
+        out: &mut Vec<Scored>,
+        times: &mut Vec<Option<Millis>>,
+    ) -> bool {
+        let known = name == "trending" && key.is_empty();
+        if known {
+            let trending = self.trending.read();
+            let before = out.len();
+            trending.list(at_most, out);
+            times.extend(out[before..].iter().map(|scored| trending.newest(scored.item)));
         }
         known
     }

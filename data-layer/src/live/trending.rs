@@ -80,6 +80,13 @@ impl Trending {
         out.extend(listed.map(|(Reverse(s), _, item)| Scored { item: *item, score: relative(s.0) }));
     }
 
+    /// When the newest action that counts was, at the latest: the end of its six hours.
+    #[must_use]
+    pub fn newest(&self, item: Ordinal) -> Option<Millis> {
+        let (bucket, _) = self.items.get(&item)?.buckets.last()?;
+        Some(bucket.saturating_add(1).saturating_mul(BUCKET))
+    }
+
     fn change(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis, sign: i128) {
         // Not `<= 0.0`: a weight that is no number must not pass either.
         if weight.is_nan() || weight <= 0.0 {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::Line;
 use super::pointer::Pointer;
 use crate::config::Config;
 use crate::keylist::{EXTENSION, Header, Statistics, Table, TableSpec, Verify};
@@ -158,12 +159,31 @@ impl Folder {
         Ok(all.into_iter().map(|(_, generation)| generation).collect())
     }
 
-    /// What `CURRENT` names; `None` where nothing was ever published.
+    /// The whole generation that `CURRENT` names; `None` where nothing was ever published.
     ///
     /// # Errors
     /// A pointer that can't be read.
     pub fn current(&self) -> Result<Option<String>> {
-        Ok(Pointer::read(&self.path)?.map(|pointer| pointer.current))
+        Ok(self.current_line()?.map(|line| line.base))
+    }
+
+    /// What `CURRENT` names, with its deltas; `None` where nothing was ever published.
+    ///
+    /// # Errors
+    /// A pointer that can't be read.
+    pub fn current_line(&self) -> Result<Option<Line>> {
+        Pointer::read(&self.path)?.map(|pointer| pointer.line(&self.path)).transpose()
+    }
+
+    /// What is served, with its deltas: what `CURRENT` names, or the newest generation where nothing was ever published.
+    ///
+    /// # Errors
+    /// A pointer that can't be read, or what the system said.
+    pub fn served_line(&self) -> Result<Option<Line>> {
+        match self.current_line()? {
+            Some(line) => Ok(Some(line)),
+            None => Ok(self.served()?.map(Line::of)),
+        }
     }
 
     /// What is served: what `CURRENT` names, or the newest generation where nothing was ever published.

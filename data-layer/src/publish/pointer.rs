@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::write_whole;
+use super::{Line, write_whole};
 use crate::{Error, Result};
 
 /// Name of the pointer file.
@@ -49,6 +49,15 @@ impl Pointer {
             ));
         };
         Ok(Some(Self { current, history: names.filter(good).collect() }))
+    }
+
+    /// The first line as a generation with its deltas.
+    ///
+    /// # Errors
+    /// A line that is none.
+    pub fn line(&self, folder: &Path) -> Result<Line> {
+        let place = || format!("{}:1", Self::path(folder).display());
+        Line::parse(&self.current).map_err(|detail| Error::invalid(place(), detail))
     }
 
     /// Makes `name` the current one; what was current becomes history. Naming the current one again changes nothing.

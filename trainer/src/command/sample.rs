@@ -158,7 +158,7 @@ impl Args {
             late.join(", ")
         );
         let live = Arc::clone(&world.live);
-        let access = Access { snapshot: &snapshot, live: live.lists() };
+        let access = Access { snapshot: &snapshot, live: live.lists(), now_ms: 0 };
         let features = match &self.spec {
             Some(path) => {
                 let there = compute_layer::FeatureSet::all_names(&scene.sources(), &live.schema());

@@ -4,7 +4,8 @@
 //!
 //! The tables must be from before the window: tables that know the labels leak them into the source scores.
 
-use compute_layer::{Deadline, FeatureSet, Lists, Query, Stores, compute};
+use compute_layer::{Deadline, FeatureSet, Query, Stores, compute};
+use data_layer::access::Access;
 use data_layer::types::{Id, Millis, Ordinal, Person};
 use ndarray::Array2;
 use rustc_hash::FxHashSet;
@@ -64,7 +65,7 @@ pub fn run(
     data: &Data,
     world: &mut World<'_>,
     scene: &Scene,
-    lists: &dyn Lists,
+    access: &Access<'_>,
     features: &[String],
     plan: Plan,
 ) -> Result<(Samples, About)> {
@@ -99,8 +100,16 @@ pub fn run(
     }
     let later = Later::new(data);
     let bar = progress::bar(asks.len(), "sample");
-    let mut taking =
-        Taking { data, scene, lists, set: &set, plan, later, samples: &mut samples, about: &mut about };
+    let mut taking = Taking {
+        data,
+        scene,
+        access: *access,
+        set: &set,
+        plan,
+        later,
+        samples: &mut samples,
+        about: &mut about,
+    };
     for (time, user) in asks {
         world.advance(time)?;
         taking.request(world, time, user)?;
@@ -175,7 +184,7 @@ impl Later {
 struct Taking<'a> {
     data: &'a Data,
     scene: &'a Scene,
-    lists: &'a dyn Lists,
+    access: Access<'a>,
     set: &'a FeatureSet,
     plan: Plan,
     later: Later,
@@ -206,7 +215,8 @@ impl Taking<'_> {
             size: 20,
             context: &context,
         };
-        let stores = Stores { items: &*items, access: self.lists };
+        let access = Access { now_ms, ..self.access };
+        let stores = Stores { items: &*items, access: &access };
         let (mut found, trouble) =
             compute::recall_all(&self.scene.plans, &query, &stores, &Deadline::never())
                 .map_err(|e| Error::invalid("recall", e.to_string()))?;

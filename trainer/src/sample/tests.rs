@@ -70,7 +70,7 @@ fn sampled(all: &Data, site: &Site, plan: Plan) -> (Samples, About) {
     let mut world = World::new(&site.config, all).unwrap();
     let tables = Tables::open(&site.config, Arc::clone(&world.live)).unwrap();
     let (snapshot, live) = (tables.snapshot(), Arc::clone(&world.live));
-    let access = Access { snapshot: &snapshot, live: live.lists() };
+    let access = Access { snapshot: &snapshot, live: live.lists(), now_ms: 0 };
     bootstrap::run(all, &mut world, &site.scene, &access, &[], plan).unwrap()
 }
 

@@ -12,11 +12,8 @@ use crate::{Deadline, Params, Query, Result, Stores};
 use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
-/// `kind = "item_to_item"`: `table` (with `live`, `merge`, `live_weight`), `from`, `half_life`, `fade`, `equal`, `similar`.
+/// `kind = "item_to_item"`: `table` (with `live`, `merge`, `live_weight`, `live_half_life`), `from`, `half_life`, `fade`, `equal`, `similar`.
 pub const KIND: Kind = Kind { name: "item_to_item", make };
-
-/// Keys read together; the deadline is looked at between such blocks.
-const BLOCK: usize = 8;
 
 /// Where it starts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,21 +110,13 @@ impl ItemToItem {
         until: &Deadline<'_>,
     ) -> (FxHashMap<Ordinal, f32>, Result<Outcome>) {
         let mut sums: FxHashMap<Ordinal, f32> = FxHashMap::default();
-        let mut outcome = Ok(Outcome::Whole);
-        for (block, part) in starts.chunks(BLOCK).enumerate() {
-            if until.passed() {
-                let late = Outcome::Late { read: block * BLOCK, of: starts.len() };
-                return (sums, outcome.and(Ok(late)));
+        let keys: Vec<&str> = starts.iter().map(|(item, _)| stores.items.id(*item).as_str()).collect();
+        let outcome = stores.access.lists(&self.list, &keys, self.similar, until, &mut |at, list| {
+            let weight = starts[at].1;
+            for neighbour in list {
+                *sums.entry(neighbour.item).or_insert(0.0) += weight * neighbour.score;
             }
-            let keys: Vec<&str> = part.iter().map(|(item, _)| stores.items.id(*item).as_str()).collect();
-            let read = stores.access.lists(&self.list, &keys, self.similar, &mut |at, list| {
-                let weight = part[at].1;
-                for neighbour in list {
-                    *sums.entry(neighbour.item).or_insert(0.0) += weight * neighbour.score;
-                }
-            });
-            outcome = read.and(outcome);
-        }
+        });
         (sums, outcome)
     }
 }

@@ -5,7 +5,7 @@ use crate::{Deadline, Params, Query, Result, Stores};
 use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
-/// `kind = "ranking"`: `table` (with `live`, `merge`, `live_weight`), `key` (default `all`).
+/// `kind = "ranking"`: `table` (with `live`, `merge`, `live_weight`, `live_half_life`), `key` (default `all`).
 pub const KIND: Kind = Kind { name: "ranking", make };
 
 #[derive(Debug)]

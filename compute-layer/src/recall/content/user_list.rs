@@ -5,7 +5,7 @@ use crate::{Deadline, Params, Query, Result, Stores};
 use data_layer::access::ListSpec;
 use data_layer::live::Scored;
 
-/// `kind = "user_list"`: `table` (with `live`, `merge`, `live_weight`), keyed by the user's id.
+/// `kind = "user_list"`: `table` (with `live`, `merge`, `live_weight`, `live_half_life`), keyed by the user's id.
 pub const KIND: Kind = Kind { name: "user_list", make };
 
 #[derive(Debug)]
