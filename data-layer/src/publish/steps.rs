@@ -141,8 +141,10 @@ impl Folder {
         let kept = keep.max(1) - 1;
         let before = &pointer.history[..pointer.history.len().min(kept)];
         let mut removed = Vec::new();
-        for Generation { generation, .. } in self.list()? {
-            if generation < pointer.current && !before.contains(&generation) {
+        // By the order of the list: names of one second say nothing of which is older.
+        let older = self.list()?.into_iter().skip_while(|found| found.generation != pointer.current).skip(1);
+        for Generation { generation, .. } in older {
+            if !before.contains(&generation) {
                 let path = self.file(&generation);
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
                 fault::point("keep: removed");
