@@ -2,6 +2,8 @@
 //! is the filters' matter.
 //!
 //! Useful for: sources of candidates that read lists. Not useful for: scoring all items by a model.
+//!
+//! No kind itself, but asked of each: [`ahead`], what it will read of tables that are on disk.
 
 pub mod ahead;
 pub mod content;
