@@ -52,9 +52,7 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
     let always = filter::always::Always::of(&named, &turn);
     let filters = filter::in_order(&always, &asked, &work);
     filter::run(&filters, &query, &stores, &mut candidates, &mut trip);
-    if candidates.len() < query.size {
-        recall::fall_back(&work, &named, &filters, &query, &stores, &until, &mut candidates, &mut trip)?;
-    }
+    recall::fall_back(&work, &named, &filters, &query, &stores, &until, &mut candidates, &mut trip)?;
 
     let features = rank::features(&work, &query, &stores, &candidates, &mut trip);
     rank::score(&work, &features, &mut candidates, &mut trip);

@@ -49,7 +49,8 @@ pub fn fall_back(
     candidates: &mut Candidates,
     trip: &mut Trip,
 ) -> Result<()> {
-    if work.fallback_names.is_empty() || named.candidates.is_some() {
+    let enough = candidates.len() >= query.size;
+    if enough || work.fallback_names.is_empty() || named.candidates.is_some() {
         return Ok(());
     }
     let before = candidates.len();

@@ -138,7 +138,7 @@ fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn without_times(journal: &[u8]) -> Vec<u8> {
     let mut lines = Vec::new();
     for line in journal.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-        let mut entry: serde_json::Value = serde_json::from_slice(line).expect("a line of JSON");
+        let mut entry: Value = serde_json::from_slice(line).expect("a line of JSON");
         let time = entry.as_object_mut().and_then(|entry| entry.remove("time"));
         assert!(time.is_some(), "no time in {entry}");
         lines.extend_from_slice(entry.to_string().as_bytes());

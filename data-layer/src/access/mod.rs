@@ -4,8 +4,6 @@
 
 mod ahead;
 mod cache;
-#[cfg(test)]
-mod contract;
 mod count;
 mod mapped;
 mod merge;

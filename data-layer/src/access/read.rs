@@ -7,7 +7,7 @@ use crate::live::Scored;
 /// Takes the place of a key among those asked for, and its list; `None` where the table has no such key.
 pub type EachList<'a> = dyn FnMut(usize, Result<Option<&[Scored]>>) + 'a;
 
-/// Reads lists of one table. `contract.rs` holds what every implementation passes.
+/// Reads lists of one table. `tests/contract.rs` holds what every implementation passes.
 pub trait ReadLists {
     /// Calls `each` once per key, in the order of the keys, with the first `at_most` places of its list. What can't be read is an
     /// error of its own key; the others are read all the same.

@@ -1,5 +1,7 @@
 //! One snapshot, one generation everywhere; a bad generation changes nothing; merging does what its policy says.
 
+mod contract;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::*;
+use crate::access::*;
 use crate::keylist::{Table, TableSpec, Verify, Writer};
 use crate::types::Ordinal;
 use std::sync::Arc;
