@@ -401,12 +401,14 @@ pub fn generation_name(watermark: Millis, sum: u64) -> String {
 }
 
 /// Little-endian `u32` at a place that the caller knows to exist; 0 elsewhere.
+#[inline]
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let four = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
     four.map_or(0, u32::from_le_bytes)
 }
 
 /// Little-endian `u64` at a place that the caller knows to exist; 0 elsewhere.
+#[inline]
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let eight = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
     eight.map_or(0, u64::from_le_bytes)

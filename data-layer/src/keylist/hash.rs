@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Key;
+use super::{Key, kernel};
 
 /// Hash of a key: XXH3-64 of a text's bytes, [`number`] of a number.
 #[inline]
@@ -24,7 +24,7 @@ pub(super) fn number(key: u64) -> u64 {
 /// The 32 bits that stand first in a record and last in a line of pilots: the low half of XXH3-64 of the rest.
 #[inline]
 pub(super) fn sum(bytes: &[u8]) -> u32 {
-    xxh3_64(bytes) as u32
+    kernel::sum(bytes) as u32
 }
 
 /// Home bucket of a hash: its upper bits, scaled.

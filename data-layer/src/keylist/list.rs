@@ -91,42 +91,61 @@ impl<'a> List<'a> {
     /// Appends all places.
     pub fn decode(&self, out: &mut Vec<(u32, f32)>) {
         out.reserve(self.len());
-        self.chunks(&mut |items, scores| out.extend(items.iter().copied().zip(scores.iter().copied())));
+        let mut room = Room::default();
+        let (items, scores) = self.columns(&mut room);
+        out.extend(items.iter().copied().zip(scores.iter().copied()));
     }
 
-    /// Calls back with up to 64 items and as many scores at a time, in the order of the list: the fastest way to read one.
+    /// Items and scores of all places, in the order of the list, side by side in a room that is used again and again: the fastest
+    /// way to read one.
+    #[must_use]
+    pub fn columns<'r>(&self, room: &'r mut Room) -> (&'r [u32], &'r [f32]) {
+        let len = self.len();
+        // The last group of eight is unpacked whole.
+        let enough = self.head.count.next_multiple_of(8).max(len.next_multiple_of(8));
+        if room.items.len() < enough {
+            room.items.resize(enough, 0);
+            room.scores.resize(enough, 0.0);
+        }
+        self.fill(&self.head, 0, &mut room.items, &mut room.scores[..self.head.count]);
+        if self.tail.count > 0 {
+            let (items, scores) = (&mut room.items[self.head.count..], &mut room.scores[self.head.count..len]);
+            self.fill(&self.tail, 0, items, scores);
+        }
+        (&room.items[..len], &room.scores[..len])
+    }
+
+    /// Calls back with up to 64 items and as many scores at a time, in the order of the list.
     #[inline]
     pub fn chunks(&self, each: &mut impl FnMut(&[u32], &[f32])) {
+        let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
         for run in [&self.head, &self.tail] {
             let mut at = 0;
             while at < run.count {
                 let places = (run.count - at).min(CHUNK);
-                let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
-                self.items(run, at, &mut items[..places]);
-                self.scores(run, at, &mut scores[..places]);
+                self.fill(run, at, &mut items, &mut scores[..places]);
                 each(&items[..places], &scores[..places]);
                 at += places;
             }
         }
     }
 
-    #[inline]
-    fn items(&self, run: &Run<'_>, at: usize, out: &mut [u32]) {
-        kernel::unpack(&run.items[at / 8 * self.bits as usize..], self.bits, out);
-    }
-
-    #[inline]
-    fn scores(&self, run: &Run<'_>, at: usize, out: &mut [f32]) {
+    /// As many places from `at` on as there are scores to fill; of the items a whole group of eight where there is room.
+    fn fill(&self, run: &Run<'_>, at: usize, items: &mut [u32], scores: &mut [f32]) {
+        let whole = scores.len().next_multiple_of(8).min(items.len());
+        kernel::unpack(&run.items[at / 8 * self.bits as usize..], self.bits, &mut items[..whole]);
         match self.codec {
-            ScoreCodec::Affine => kernel::dequantise(&run.scores[at * 2..], self.least, self.step, out),
-            ScoreCodec::Exact => {
-                let exact = run.scores[at * 4..].chunks_exact(4);
-                for (score, bytes) in out.iter_mut().zip(exact) {
-                    *score = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-                }
-            }
+            ScoreCodec::Affine => kernel::dequantise(&run.scores[at * 2..], self.least, self.step, scores),
+            ScoreCodec::Exact => kernel::exact(&run.scores[at * 4..], scores),
         }
     }
+}
+
+/// Where [`List::columns`] puts what it reads; grows to the longest list, and is used again.
+#[derive(Debug, Clone, Default)]
+pub struct Room {
+    items: Vec<u32>,
+    scores: Vec<f32>,
 }
 
 impl<'a> IntoIterator for &List<'a> {
@@ -164,8 +183,7 @@ impl Iterator for ListIter<'_> {
         let place = self.at % CHUNK;
         if place == 0 {
             let places = (self.run.count - self.at).min(CHUNK);
-            self.list.items(&self.run, self.at, &mut self.items[..places]);
-            self.list.scores(&self.run, self.at, &mut self.scores[..places]);
+            self.list.fill(&self.run, self.at, &mut self.items, &mut self.scores[..places]);
         }
         self.at += 1;
         Some((self.items[place], self.scores[place]))
@@ -184,12 +202,11 @@ impl Iterator for ListIter<'_> {
             folded = each(folded, place);
         }
         let (list, mut at) = (&self.list, self.at);
+        let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
         for run in [&self.run, &list.tail] {
             while at < run.count {
                 let places = (run.count - at).min(CHUNK);
-                let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
-                list.items(run, at, &mut items[..places]);
-                list.scores(run, at, &mut scores[..places]);
+                list.fill(run, at, &mut items, &mut scores[..places]);
                 folded = items[..places].iter().copied().zip(scores).fold(folded, &mut each);
                 at += places;
             }

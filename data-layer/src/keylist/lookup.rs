@@ -13,7 +13,13 @@ use crate::Result;
 pub(super) const LINE_PILOTS: usize = 60;
 /// Bytes of a line of pilots.
 pub(super) const LINE: usize = 64;
-/// Keys whose memory is asked for ahead of use.
+/// Keys from asking for a pilot to using it.
+const TO_RECORD: usize = 8;
+/// Keys from asking for a record to reading it.
+const TO_READ: usize = 12;
+/// More than both together.
+const RING: usize = 32;
+/// Keys whose memory is asked for ahead of use, where there is open addressing.
 const WAVE: usize = 32;
 
 /// Where a key's record should be.
@@ -96,7 +102,7 @@ impl Table {
         Place { slot: part.first_slot + u64::from(slot), line }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_at(&self, key: Key<'_>, place: Place) -> Result<Option<Record<'_>>> {
         let record = self.whole_record(place.slot)?;
         if is(record.key, key) && record.occupied {
@@ -152,7 +158,7 @@ impl Table {
     }
 
     /// The record in a slot, with what of it stands in the overflow.
-    #[inline]
+    #[inline(always)]
     pub(super) fn whole_record(&self, slot: u64) -> Result<Record<'_>> {
         let bytes = self.slot(slot);
         let record = record::read(&self.layout, bytes).map_err(|wrong| {
@@ -199,7 +205,7 @@ impl Table {
         (0..self.ahead).for_each(|line| map::prefetch(records, at + line * 64));
     }
 
-    /// The lists of many keys, wave by wave: pilots, then records, then the overflow are asked for before the first is read.
+    /// The lists of many keys, in a pipeline: pilots, records, and what overflows are asked for some keys before they are used.
     pub(super) fn find_many<'a, 'k, K: Copy>(
         &'a self,
         keys: &[K],
@@ -209,34 +215,40 @@ impl Table {
         if self.header.version == 1 || self.header.index == IndexKind::Open {
             return self.find_many_open(keys, key_of, each);
         }
-        let mut hashes = [0u64; WAVE];
-        let mut lines = [(0usize, 0usize); WAVE];
-        let mut places = [Place { slot: 0, line: 0 }; WAVE];
         let overflows = self.header.sections.overflow.length > 0;
-        for (number, keys) in keys.chunks(WAVE).enumerate() {
-            for (at, key) in keys.iter().enumerate() {
-                hashes[at] = key_of(*key).map_or(0, hash::of);
-                lines[at] = self.pilot_line(hashes[at]);
-                map::prefetch(self.index(), lines[at].0 + lines[at].1);
+        let mut lines = [(0u64, (0usize, 0usize)); RING];
+        let mut places = [Place { slot: 0, line: 0 }; RING];
+        // One step hashes a key, finds the record of one before it, and reads that of one before that: memory is never idle.
+        for step in 0..keys.len() + TO_RECORD + TO_READ {
+            if let Some(key) = keys.get(step) {
+                let hash = key_of(*key).map_or(0, hash::of);
+                let line = self.pilot_line(hash);
+                map::prefetch(self.index(), line.0 + line.1);
+                lines[step % RING] = (hash, line);
             }
-            for at in 0..keys.len() {
-                places[at] = self.place(hashes[at], lines[at]);
-                self.ask_for_record(places[at].slot);
+            if let Some(at) = step.checked_sub(TO_RECORD).filter(|at| *at < keys.len()) {
+                let (hash, line) = lines[at % RING];
+                let place = self.place(hash, line);
+                self.ask_for_record(place.slot);
+                places[at % RING] = place;
             }
-            if overflows {
-                for place in &places[..keys.len()] {
-                    if let Some(at) = record::peek(&self.layout, self.slot(place.slot)) {
-                        (0..4).for_each(|line| map::prefetch(self.overflow(), at as usize + line * 64));
-                    }
-                }
+            if overflows && let Some(at) = step.checked_sub(TO_RECORD + TO_READ / 2).filter(|at| *at < keys.len()) {
+                self.ask_for_overflow(places[at % RING].slot);
             }
-            for (at, key) in keys.iter().enumerate() {
-                let found = match key_of(*key) {
-                    Some(key) => self.find_at(key, places[at]).map(|found| found.map(|record| record.list)),
+            if let Some(at) = step.checked_sub(TO_RECORD + TO_READ) {
+                let found = match key_of(keys[at]) {
+                    Some(key) => self.find_at(key, places[at % RING]).map(|found| found.map(|found| found.list)),
                     None => Ok(None),
                 };
-                each(number * WAVE + at, found);
+                each(at, found);
             }
+        }
+    }
+
+    /// Asks for the start of what a record has in the overflow.
+    fn ask_for_overflow(&self, slot: u64) {
+        if let Some(at) = record::peek(&self.layout, self.slot(slot)) {
+            (0..4).for_each(|line| map::prefetch(self.overflow(), at as usize + line * 64));
         }
     }
 

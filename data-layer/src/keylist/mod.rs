@@ -33,7 +33,7 @@ mod v1;
 
 pub use build::{MAX_LIST, OnLists, Writer};
 pub use format::{FORMAT_VERSION, Header, IndexKind, KeyKind, MAX_VECTOR, ScoreCodec, generation_name};
-pub use list::{List, ListIter, Op};
+pub use list::{List, ListIter, Op, Room};
 pub use residency::{Refused, Residency};
 pub use spec::{Built, DEFAULT_MEMORY, TableSpec};
 pub use statistics::{QUANTILES, Statistics};

@@ -296,7 +296,7 @@ fn key_length(bytes: &[u8]) -> usize {
 }
 
 /// Reads a record that starts where `bytes` do and ends within them.
-#[inline]
+#[inline(always)]
 pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, Wrong> {
     const LONG: Wrong = "a length is too large";
     let word = u32_at(bytes, 4);

@@ -137,7 +137,9 @@ mod wide {
             )
         };
         let mask = _mm256_set1_epi32((u32::MAX >> (32 - BITS)) as i32);
-        for (window, items) in bytes.windows(window(BITS)).step_by(BITS).zip(out.chunks_exact_mut(GROUP)) {
+        let (groups, _) = out.as_chunks_mut::<GROUP>();
+        for (number, items) in groups.iter_mut().enumerate() {
+            let Some(window) = bytes.get(number * BITS..number * BITS + window(BITS)) else { return };
             let (low, high) = (&window[..16], &window[upper(BITS)..upper(BITS) + 16]);
             // SAFETY: both slices are 16 bytes long, and unaligned loads take any address.
             let (low, high) = unsafe {

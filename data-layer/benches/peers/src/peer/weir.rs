@@ -1,9 +1,13 @@
-//! Weir's own store: a key-list file as `weir table build` writes it, its sums checked on every read, every place of a list decoded.
+//! Weir's own store: a key-list file as `weir table build` writes it, its sums checked on every read, every place of a list decoded
+//! to the number of an item and a score.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use data_layer::keylist::{EXTENSION, KeyKind, List, ScoreCodec, Table, TableSpec, Verify, Writer};
+use anyhow::{Context, Result, bail, ensure};
+use data_layer::keylist::{
+    EXTENSION, KeyKind, List, Residency, Room, ScoreCodec, Table, TableSpec, Verify, Writer,
+};
 
 use crate::data::{Data, item_id};
 use crate::store::{Built, Feed, Pages, Peer, Store};
@@ -26,46 +30,83 @@ pub const EXACT: Peer = Peer {
     open,
 };
 
-struct Weir(Table);
+/// Keys whose lists are compared with what was pushed, place by place.
+const COMPARED: usize = 1_000;
+
+struct Weir {
+    table: Table,
+    room: RefCell<Room>,
+}
+
+impl Weir {
+    fn of(table: Table) -> Box<dyn Store> {
+        Box::new(Self { table, room: RefCell::default() })
+    }
+}
 
 impl Store for Weir {
     fn get(&self, key: u64) -> u64 {
-        self.0.get(&key.to_string()).ok().flatten().map_or(0, touch)
+        let list = self.table.get_key(key).ok().flatten();
+        list.map_or(0, |list| touch(&list, &mut self.room.borrow_mut()))
     }
 
     fn batch(&self, keys: &[u64]) -> u64 {
-        let texts: Vec<String> = keys.iter().map(u64::to_string).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut sum = 0u64;
-        self.0.multi_get(&texts, &mut |_, list| {
-            sum = sum.wrapping_add(list.ok().flatten().map_or(0, touch));
+        let (mut sum, mut room) = (0u64, self.room.borrow_mut());
+        self.table.multi_get_keys(keys, |_, list| {
+            sum = sum.wrapping_add(list.ok().flatten().map_or(0, |list| touch(&list, &mut room)));
         });
         sum
     }
 }
 
-/// Decodes every place; integer sums, so that adding up is not what takes the time.
-fn touch(list: List<'_>) -> u64 {
-    list.iter().fold(0, |sum, (item, score)| sum.wrapping_add(u64::from(item) ^ u64::from(score.to_bits())))
+/// Decodes every place. The sum is one of whole numbers, so that adding up is not what takes the time.
+#[inline]
+fn touch(list: &List<'_>, room: &mut Room) -> u64 {
+    let (items, scores) = list.columns(room);
+    let places = items.iter().zip(scores);
+    let sum = places.fold(0u32, |sum, (item, score)| sum.wrapping_add(item ^ score.to_bits()));
+    u64::from(sum) | 1 << 32
 }
 
 fn build(feed: &mut Feed<'_>, folder: &Path, scores: ScoreCodec) -> Result<Built> {
     let spec = TableSpec { keys: KeyKind::U64, scores, ..TableSpec::new("peers", 0) };
     let mut writer = Writer::new(spec)?;
-    let names: Vec<String> = (0..feed.data.items).map(|item| item_id(item).to_string()).collect();
-    let mut places = Vec::new();
-    feed.numbered(|key, list| {
-        places.clear();
-        places.extend(list.iter().map(|(item, score)| (names[*item as usize].as_str(), *score)));
-        Ok(writer.push(key, &places)?)
-    })?;
+    // Number n of the set is number n of the writer.
+    for item in 0..feed.data.items {
+        let number = writer.item(&item_id(item).to_string())?;
+        ensure!(number == item, "items are numbered as they come");
+    }
+    feed.numbered(|key, list| Ok(writer.push_numbered(key, list)?))?;
     writer.finish(folder)?;
     Ok(Built::Files)
 }
 
-fn open(_: &Data, folder: &Path, pages: Pages) -> Result<Box<dyn Store>> {
-    let verify = if pages == Pages::Cold { Verify::Header } else { Verify::Full };
-    Ok(Box::new(Weir(Table::open(file(folder)?, verify)?)))
+fn open(data: &Data, folder: &Path, pages: Pages) -> Result<Box<dyn Store>> {
+    if pages == Pages::Cold {
+        let table = Table::open(file(folder)?, Verify::Open)?;
+        reside(&table, Residency::Lazy)?;
+        return Ok(Weir::of(table));
+    }
+    let table = Table::open(file(folder)?, Verify::Full)?;
+    reside(&table, Residency::Warm)?;
+    let mut expected = Vec::new();
+    for key in data.keys.iter().step_by(data.keys.len().div_ceil(COMPARED)) {
+        data.list(*key, &mut expected);
+        let list = table.get_key(*key)?.context("a key is missing")?;
+        let top = expected.first().map_or(0.0, |(_, score)| *score);
+        let same = list.iter().zip(&expected).all(|((item, score), (number, given))| {
+            table.dictionary(item) == item_id(*number).to_string() && (score - given).abs() <= top / 65_535.0
+        });
+        ensure!(same && list.len() == expected.len(), "key {key}: not the list that was pushed");
+    }
+    Ok(Weir::of(table))
+}
+
+fn reside(table: &Table, residency: Residency) -> Result<()> {
+    match table.reside(residency) {
+        None => Ok(()),
+        Some(refused) => bail!("the system refused {residency:?}: {}", refused.detail),
+    }
 }
 
 fn file(folder: &Path) -> Result<PathBuf> {
