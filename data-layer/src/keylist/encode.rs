@@ -163,16 +163,17 @@ impl<'p, W: Write> Encoder<'p, W> {
         for slots in order.chunks(at_once) {
             self.buffer.clear();
             self.buffer.resize(slots.len() * stride, 0);
-            for (number, out) in slots.iter().zip(self.buffer.chunks_exact_mut(stride)) {
+            let strides = self.buffer.chunks_exact_mut(stride);
+            for ((slot, number), out) in (self.slots..).zip(slots).zip(strides) {
                 if let Some(place) = ahead.next().and_then(|number| place_of(*number)) {
                     lists.ask(place);
                 }
                 let Some(place) = place_of(*number) else {
-                    record::vacant(out);
+                    record::vacant(out, slot);
                     continue;
                 };
                 let entry = lists.entry(place, renumber, &mut items);
-                let error = record::write(&self.plan.layout, &entry, out, &mut self.overflow)
+                let error = record::write(&self.plan.layout, &entry, slot, out, &mut self.overflow)
                     .map_err(|detail| of_key(entry.key, detail))?;
                 self.tally.list(entry.scores, error);
             }
@@ -220,7 +221,7 @@ impl<'p, W: Write> Encoder<'p, W> {
             let start = self.pilots.len();
             self.pilots.extend_from_slice(line);
             self.pilots.resize(start + LINE_PILOTS, 0);
-            let sum = hash::sum(&self.pilots[start..]);
+            let sum = hash::sum(&self.pilots[start..]) ^ (start / LINE) as u32;
             self.pilots.extend_from_slice(&sum.to_le_bytes());
         }
     }
@@ -317,8 +318,8 @@ fn open_index(hashes: &[u64]) -> Result<Vec<u8>> {
         };
         table[at..at + 8].copy_from_slice(&(hash << 40 | record).to_le_bytes());
     }
-    for bucket in table.chunks_exact_mut(BUCKET) {
-        let sum = xxh3_64(&bucket[..SLOTS * 8]);
+    for (number, bucket) in (0u64..).zip(table.chunks_exact_mut(BUCKET)) {
+        let sum = xxh3_64(&bucket[..SLOTS * 8]) ^ number;
         bucket[SLOTS * 8..].copy_from_slice(&sum.to_le_bytes());
     }
     Ok(table)

@@ -109,7 +109,8 @@ impl<'a> List<'a> {
         }
         self.fill(&self.head, 0, &mut room.items, &mut room.scores[..self.head.count]);
         if self.tail.count > 0 {
-            let (items, scores) = (&mut room.items[self.head.count..], &mut room.scores[self.head.count..len]);
+            let (items, scores) =
+                (&mut room.items[self.head.count..], &mut room.scores[self.head.count..len]);
             self.fill(&self.tail, 0, items, scores);
         }
         (&room.items[..len], &room.scores[..len])

@@ -33,6 +33,10 @@ struct Place {
 impl Table {
     /// The rows of `parts`, checked: each part's slots and pilots are within the file.
     pub(super) fn read_parts(&self) -> std::result::Result<Vec<Part>, String> {
+        if self.header.index == IndexKind::Open {
+            // No part: `check_sections`.
+            return Ok(Vec::new());
+        }
         let rows = self.section(self.header.sections.parts).chunks_exact(PART);
         let lines = self.header.sections.index.length / LINE as u64;
         let (mut slots, mut next_line) = (0u64, 0u64);
@@ -117,7 +121,7 @@ impl Table {
     pub(super) fn check_line(&self, line: usize) -> Result<()> {
         let bytes = self.index().get(line..line + LINE).unwrap_or(&[]);
         let (pilots, sum) = bytes.split_at(bytes.len().min(LINE_PILOTS));
-        if hash::sum(pilots) == u32_at(sum, 0) {
+        if hash::sum(pilots) ^ (line / LINE) as u32 == u32_at(sum, 0) {
             return Ok(());
         }
         let at = self.header.sections.index.offset + line as u64;
@@ -150,7 +154,9 @@ impl Table {
         let at = bucket as usize * BUCKET;
         let bytes = self.index().get(at..at + BUCKET).unwrap_or(&[]);
         let (slots, sum) = bytes.split_at(bytes.len().min(SLOTS * 8));
-        if xxhash_rust::xxh3::xxh3_64(slots) != u64_at(sum, 0) {
+        // In version 1 a bucket does not know its place.
+        let place = if self.header.version == 1 { 0 } else { bucket };
+        if xxhash_rust::xxh3::xxh3_64(slots) ^ place != u64_at(sum, 0) {
             let at = self.header.sections.index.offset + at as u64;
             return Err(self.corrupt("index", at, "the sum of a bucket differs".to_owned()));
         }
@@ -161,7 +167,7 @@ impl Table {
     #[inline(always)]
     pub(super) fn whole_record(&self, slot: u64) -> Result<Record<'_>> {
         let bytes = self.slot(slot);
-        let record = record::read(&self.layout, bytes).map_err(|wrong| {
+        let record = record::read(&self.layout, bytes, record::inside(slot)).map_err(|wrong| {
             let offset = self.header.sections.records.offset.saturating_add(slot * self.layout.stride as u64);
             self.corrupt("records", offset, wrong.to_owned())
         })?;
@@ -177,11 +183,12 @@ impl Table {
         match record.next {
             Next::Nothing => {}
             Next::Tail { at, count } => {
-                record.list.tail =
-                    record::read_tail(&self.layout, from(at), count).map_err(|w| wrong(at, w))?;
+                let tail = record::read_tail(&self.layout, from(at), record::outside(at), count);
+                record.list.tail = tail.map_err(|w| wrong(at, w))?;
             }
             Next::Record { at } => {
-                record = record::read(&self.layout, from(at)).map_err(|w| wrong(at, w))?;
+                let whole = record::read(&self.layout, from(at), record::outside(at));
+                record = whole.map_err(|w| wrong(at, w))?;
                 if record.next != Next::Nothing || !record.occupied {
                     return Err(wrong(at, "a record in the overflow points elsewhere"));
                 }
@@ -232,12 +239,16 @@ impl Table {
                 self.ask_for_record(place.slot);
                 places[at % RING] = place;
             }
-            if overflows && let Some(at) = step.checked_sub(TO_RECORD + TO_READ / 2).filter(|at| *at < keys.len()) {
+            if overflows
+                && let Some(at) = step.checked_sub(TO_RECORD + TO_READ / 2).filter(|at| *at < keys.len())
+            {
                 self.ask_for_overflow(places[at % RING].slot);
             }
             if let Some(at) = step.checked_sub(TO_RECORD + TO_READ) {
                 let found = match key_of(keys[at]) {
-                    Some(key) => self.find_at(key, places[at % RING]).map(|found| found.map(|found| found.list)),
+                    Some(key) => {
+                        self.find_at(key, places[at % RING]).map(|found| found.map(|found| found.list))
+                    }
                     None => Ok(None),
                 };
                 each(at, found);
@@ -290,7 +301,8 @@ impl Table {
 /// The record's slot that an index slot points to, where it is taken and its 24 bits are those of the hash.
 #[inline]
 fn candidate(slot: u64, hash: u64) -> Option<u64> {
-    (slot != 0 && slot >> 40 == hash & 0xff_ffff).then(|| (slot & 0xff_ffff_ffff).wrapping_sub(1))
+    // Damaged slots come here, too, so that 0 records ahead of the first is possible.
+    if slot >> 40 == hash & 0xff_ffff { (slot & 0xff_ffff_ffff).checked_sub(1) } else { None }
 }
 
 #[inline]

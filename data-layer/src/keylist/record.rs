@@ -107,8 +107,8 @@ impl Layout {
 }
 
 /// Writes the record of an empty slot into its stride of zeros.
-pub(super) fn vacant(out: &mut [u8]) {
-    seal(out, HEAD);
+pub(super) fn vacant(out: &mut [u8], slot: u64) {
+    seal(out, HEAD, inside(slot));
 }
 
 /// Writes a record into its stride of zeros, and what does not fit into the overflow. Gives the greatest error of a score.
@@ -118,6 +118,7 @@ pub(super) fn vacant(out: &mut [u8]) {
 pub(super) fn write(
     layout: &Layout,
     entry: &Entry<'_>,
+    slot: u64,
     out: &mut [u8],
     overflow: &mut Overflow,
 ) -> Result<f32, String> {
@@ -152,7 +153,7 @@ pub(super) fn write(
         overflow.push(body);
     }
     out[..bytes.len()].copy_from_slice(&bytes);
-    seal(out, bytes.len());
+    seal(out, bytes.len(), inside(slot));
     let error = levels.error;
     overflow.room = Room { levels, bytes };
     Ok(error)
@@ -166,18 +167,30 @@ impl Overflow {
     }
 
     fn push(&mut self, mut block: Vec<u8>) {
-        let used = block.len();
-        seal(&mut block, used);
+        let (used, at) = (block.len(), self.before + self.bytes.len() as u64);
+        seal(&mut block, used, outside(at));
         self.bytes.extend_from_slice(&block);
         self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
         self.lists += 1;
     }
 }
 
-/// Sums what stands behind the first four bytes.
-fn seal(bytes: &mut [u8], used: usize) {
-    let sum = hash::sum(&bytes[4..used]);
+/// Sums what stands behind the first four bytes. The sum is bound to the place, so that a sound record at another one is damage, too.
+fn seal(bytes: &mut [u8], used: usize, place: u32) {
+    let sum = hash::sum(&bytes[4..used]) ^ place;
     bytes[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The place of a record by its slot, for its sum.
+#[inline]
+pub(super) fn inside(slot: u64) -> u32 {
+    slot as u32
+}
+
+/// The place of a block by its byte of the overflow section, for its sum; other than that of any slot nearby.
+#[inline]
+pub(super) fn outside(at: u64) -> u32 {
+    !((at / 8) as u32)
 }
 
 /// All of a record that stands before its places.
@@ -282,11 +295,11 @@ pub(super) fn peek(layout: &Layout, bytes: &[u8]) -> Option<u64> {
         (_, KeyKind::U64) => HEAD + 8,
         (_, KeyKind::String) => HEAD + 2 + key_length(bytes),
     };
-    Some(place(u64_at(bytes, at)))
+    Some(pointed(u64_at(bytes, at)))
 }
 
 #[inline]
-fn place(pointer: u64) -> u64 {
+fn pointed(pointer: u64) -> u64 {
     (pointer & ((1 << PLACE_BITS) - 1)) * 8
 }
 
@@ -295,24 +308,24 @@ fn key_length(bytes: &[u8]) -> usize {
     bytes.get(HEAD..HEAD + 2).map_or(0, |two| usize::from(u16::from_le_bytes([two[0], two[1]])))
 }
 
-/// Reads a record that starts where `bytes` do and ends within them.
+/// Reads a record that starts where `bytes` do and ends within them; `place` is [`inside`] or [`outside`].
 #[inline(always)]
-pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, Wrong> {
+pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8], place: u32) -> Result<Record<'a>, Wrong> {
     const LONG: Wrong = "a length is too large";
     let word = u32_at(bytes, 4);
     let count = (word & COUNT) as usize;
     if word & OCCUPIED == 0 {
         let vacant = bytes.get(..HEAD).ok_or(LONG)?;
-        check(vacant)?;
+        check(vacant, place)?;
         let list = List::empty(layout, Op::Replace);
         return Ok(Record { key: &[], vector: &[], list, occupied: false, next: Next::Nothing });
     }
     let op = Op::of(word >> OP_AT & 3).filter(|_| word & !KNOWN == 0);
     if word & ELSEWHERE != 0 {
         let stub = bytes.get(..HEAD + 8).ok_or(LONG)?;
-        check(stub)?;
+        check(stub, place)?;
         let list = List::empty(layout, Op::Replace);
-        let next = Next::Record { at: place(u64_at(stub, HEAD)) };
+        let next = Next::Record { at: pointed(u64_at(stub, HEAD)) };
         return Ok(Record { key: &[], vector: &[], list, occupied: true, next });
     }
     let (key_at, key_end) = match layout.keys {
@@ -323,7 +336,7 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, W
     if word & TAIL != 0 {
         let pointer = u64_at(bytes, at);
         head = (pointer >> PLACE_BITS) as usize;
-        next = Next::Tail { at: place(pointer), count: count.checked_sub(head).ok_or(LONG)? };
+        next = Next::Tail { at: pointed(pointer), count: count.checked_sub(head).ok_or(LONG)? };
         at += 8;
     }
     let vector_at = at;
@@ -336,7 +349,7 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, W
     let scores = items + (head * layout.bits as usize).div_ceil(8);
     let end = scores + head * layout.width();
     let used = bytes.get(..end).ok_or(LONG)?;
-    check(used)?;
+    check(used, place)?;
     let parameter = |from: usize| f32::from_bits(u32_at(used, from));
     let (least, step) =
         if items > vector_end { (parameter(items - 8), parameter(items - 4)) } else { (0.0, 0.0) };
@@ -360,10 +373,15 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8]) -> Result<Record<'a>, W
 }
 
 /// Reads the rest of a list from where `bytes` start.
-pub(super) fn read_tail<'a>(layout: &Layout, bytes: &'a [u8], count: usize) -> Result<Run<'a>, Wrong> {
+pub(super) fn read_tail<'a>(
+    layout: &Layout,
+    bytes: &'a [u8],
+    place: u32,
+    count: usize,
+) -> Result<Run<'a>, Wrong> {
     let scores = HEAD + (count * layout.bits as usize).div_ceil(8);
     let used = bytes.get(..scores + count * layout.width()).ok_or("a length is too large")?;
-    check(used)?;
+    check(used, place)?;
     if u32_at(used, 4) as usize != count {
         return Err("the rest of a list is that of another");
     }
@@ -371,8 +389,8 @@ pub(super) fn read_tail<'a>(layout: &Layout, bytes: &'a [u8], count: usize) -> R
 }
 
 #[inline]
-fn check(used: &[u8]) -> Result<(), Wrong> {
-    if hash::sum(&used[4..]) == u32_at(used, 0) { Ok(()) } else { Err("the sum of a record differs") }
+fn check(used: &[u8], place: u32) -> Result<(), Wrong> {
+    if hash::sum(&used[4..]) ^ place == u32_at(used, 0) { Ok(()) } else { Err("the sum of a record differs") }
 }
 
 /// Copies a vector out.

@@ -1,5 +1,7 @@
 //! Laws: reader(writer(x)) == x; the same input, the same bytes; damage is noticed; old files stay readable.
 
+mod version_2;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -202,13 +204,13 @@ fn no_flipped_bit_and_no_cut_gives_a_wrong_list() {
 fn mend(bytes: &mut [u8], header: &Header) {
     let sections = &header.sections;
     let index = &mut bytes[sections.index.offset as usize..][..sections.index.length as usize];
-    for line in index.chunks_exact_mut(64) {
+    for (number, line) in (0u64..).zip(index.chunks_exact_mut(64)) {
         match header.index {
             IndexKind::Perfect => {
-                let sum = hash::sum(&line[..60]);
+                let sum = hash::sum(&line[..60]) ^ number as u32;
                 line[60..].copy_from_slice(&sum.to_le_bytes());
             }
-            IndexKind::Open => put(line, 56, xxh3_64(&line[..56])),
+            IndexKind::Open => put(line, 56, xxh3_64(&line[..56]) ^ number),
         }
     }
     let mut at = sections.blocks.offset as usize;
