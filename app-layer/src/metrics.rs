@@ -182,6 +182,12 @@ impl Metrics {
         for (name, version) in engine.models().snapshot().versions() {
             line("model", &name, &version.to_string());
         }
+        text.push_str("# TYPE weir_table_damaged gauge\n");
+        for (table, generation) in engine.tables().damage() {
+            text.push_str(&format!(
+                "weir_table_damaged{{table=\"{table}\",generation=\"{generation}\"}} 1\n"
+            ));
+        }
         text
     }
 }

@@ -34,6 +34,9 @@ pub struct Ready {
     pub models: BTreeMap<String, u32>,
     /// Position of the log that counts.
     pub position: String,
+    /// What does not keep it from serving: generations that are not served, or are damaged, and why. Left out where all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<FieldError>,
 }
 
 /// Alive.
@@ -61,7 +64,15 @@ pub async fn readyz(engine: Data<Engine>) -> HttpResponse {
         tables: engine.tables().snapshot().generations(),
         models: engine.models().snapshot().versions(),
         position: engine.live().applied().to_string(),
+        degraded: degraded(&engine),
     })
+}
+
+/// What is wrong with generations, although something is served.
+fn degraded(engine: &Engine) -> Vec<FieldError> {
+    let table = |name: String, detail: String| FieldError { pointer: format!("/tables/{name}"), detail };
+    let unserved = engine.tables().errors().into_iter().map(|error| (error.table, error.detail));
+    unserved.map(|(name, detail)| table(name, detail)).collect()
 }
 
 /// Tables and models that a scene or a bucket names and that can't be served, and why.

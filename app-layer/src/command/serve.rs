@@ -9,6 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use data_layer::Config;
+use data_layer::access::Scrubber;
 
 use super::ConfigFile;
 use crate::error::{Error, Result};
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> Result<()> {
     let engine = Arc::new(Engine::open(config)?);
     let stop = Arc::new(AtomicBool::new(false));
     let poller = poll(Arc::clone(&engine), Arc::clone(&stop))?;
+    let scrubber = scrub(Arc::clone(&engine), Arc::clone(&stop))?;
     let served = actix_web::rt::System::new().block_on(async {
         let (server, addresses) = bind(Arc::clone(&engine))?;
         for address in addresses {
@@ -49,9 +51,11 @@ pub fn run(args: &Args) -> Result<()> {
         server.await.map_err(Error::io("server"))
     });
     stop.store(true, Ordering::Release);
-    poller.thread().unpark();
-    if poller.join().is_err() {
-        tracing::error!("the poller failed");
+    for thread in [poller, scrubber] {
+        thread.thread().unpark();
+        if thread.join().is_err() {
+            tracing::error!("a thread that looks after tables failed");
+        }
     }
     match Arc::into_inner(engine) {
         Some(engine) => engine.close()?,
@@ -117,4 +121,16 @@ fn poll(engine: Arc<Engine>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinH
         }
     };
     std::thread::Builder::new().name("weir-poll".to_owned()).spawn(work).map_err(Error::io("thread"))
+}
+
+/// Checks what is served, byte by byte, at a low rate and on a thread of its own: neither requests nor swaps wait for it.
+fn scrub(engine: Arc<Engine>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>> {
+    let work = move || {
+        let mut scrubber = Scrubber::new(engine.config().tables.scrub);
+        while !stop.load(Ordering::Acquire) {
+            scrubber.round(engine.tables(), &|| !stop.load(Ordering::Acquire));
+            std::thread::park_timeout(POLL);
+        }
+    };
+    std::thread::Builder::new().name("weir-scrub".to_owned()).spawn(work).map_err(Error::io("thread"))
 }

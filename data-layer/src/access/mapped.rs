@@ -1,5 +1,7 @@
 //! One file of a table with its items as ordinals of this process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::keylist::{List, Table};
 use crate::live::Scored;
 use crate::types::Ordinal;
@@ -10,10 +12,11 @@ use crate::{Error, Result};
 pub struct Mapped {
     table: Table,
     ordinals: Vec<Ordinal>,
+    checked: AtomicBool,
 }
 
 impl Mapped {
-    /// Pairs a table with the ordinals of its dictionary, in its order.
+    /// Pairs a table of which every byte was checked with the ordinals of its dictionary, in its order.
     ///
     /// # Errors
     /// As many ordinals as the dictionary has ids are needed.
@@ -22,7 +25,23 @@ impl Mapped {
             let detail = format!("expected {} ordinals, found {}", table.dictionary_len(), ordinals.len());
             return Err(Error::invalid(table.path().display().to_string(), detail));
         }
-        Ok(Self { table, ordinals })
+        Ok(Self { table, ordinals, checked: AtomicBool::new(true) })
+    }
+
+    /// The same, of which only what [`crate::keylist::Verify::Open`] promises was checked.
+    #[must_use]
+    pub fn unchecked(self) -> Self {
+        Self { checked: AtomicBool::new(false), ..self }
+    }
+
+    /// Whether every byte was checked since the file was opened.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_checked(&self) {
+        self.checked.store(true, Ordering::Relaxed);
     }
 
     /// The table itself.

@@ -4,7 +4,6 @@ mod contract;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::config::Config;
@@ -110,63 +109,6 @@ fn a_corrupt_generation_leaves_the_old_one_serving() {
     Folder::of(&config, "hot").unwrap().rollback().unwrap();
     tables.poll();
     assert!(tables.errors().is_empty());
-}
-
-#[test]
-fn a_hundred_swaps_under_readers_are_never_torn_or_mixed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (config, live) = start(folder.path());
-    for name in ["one", "two"] {
-        publish(&config, name, 1, 40);
-    }
-    let tables = Tables::open(&config, Arc::clone(&live)).unwrap();
-    let (done, reads) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for thread in 0..2 {
-            let (tables, live, done, reads) = (&tables, &live, &done, &reads);
-            scope.spawn(move || {
-                let keys: Vec<String> = (0..40).map(|key| format!("k{key}")).collect();
-                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                let mut last = 0.0f32;
-                while !done.load(Ordering::Relaxed) {
-                    let snapshot = tables.snapshot();
-                    let mut seen = Vec::new();
-                    for name in ["one", "two"] {
-                        let table = snapshot.table(name).unwrap();
-                        table.lists(&keys, 10, &mut |_, list| {
-                            let list = list.unwrap().unwrap();
-                            assert_eq!(
-                                names(live, list),
-                                [format!("of-{}", list[0].score), "shared".to_owned()]
-                            );
-                            seen.push(list[0].score);
-                        });
-                    }
-                    assert_eq!(seen.len(), 80, "thread {thread}");
-                    assert!(
-                        seen.iter().all(|score| *score == seen[0]),
-                        "both tables of one moment: {seen:?}"
-                    );
-                    assert!(seen[0] >= last, "never back");
-                    last = seen[0];
-                    reads.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        for second in 2..=101 {
-            // Both tables are published, then noticed together: one swap.
-            for name in ["one", "two"] {
-                publish(&config, name, second, 40);
-            }
-            assert_eq!(tables.poll().len(), 2);
-            for name in ["one", "two"] {
-                Folder::of(&config, name).unwrap().keep(2).unwrap();
-            }
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    assert!(reads.load(Ordering::Relaxed) > 0);
-    assert_eq!(Folder::of(&config, "one").unwrap().list().unwrap().len(), 2);
 }
 
 fn scored(list: &[(u32, f32)]) -> Vec<Scored> {

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use crate::types::{DEFAULT_NAMESPACE, Millis, Schema};
 use crate::{Error, Result};
 
+pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
-pub use tables::{Residency, TableOptions, Tables, VerifyWhen};
+pub use tables::{TableOptions, Tables, VerifyWhen};
 
 /// Everything `weir.toml` says, with absolute or caller-relative paths, defaults filled in and values checked.
 #[derive(Debug, Clone, PartialEq)]

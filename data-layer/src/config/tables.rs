@@ -13,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::check_name;
+use crate::keylist::Residency;
 use crate::publish::Limits;
 use crate::types::Millis;
 use crate::types::time::parse_span;
@@ -54,19 +55,6 @@ pub struct TableOptions {
     /// Most bytes of lists that are kept as they were handed over; 0 is no cache.
     #[serde(deserialize_with = "super::size::read")]
     pub cache: usize,
-}
-
-/// Where the bytes of a table are while it is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Residency {
-    /// In memory, and the system may not take them out (`mlock`).
-    Locked,
-    /// Read into memory before it serves; the system may take them out again. Requests read them directly.
-    #[default]
-    Warm,
-    /// On disk, read as needed by the readers' threads, under a timeout, never by a request's own.
-    Lazy,
 }
 
 /// When every byte of a new generation is checked.

@@ -83,11 +83,18 @@ pub(super) fn lock(map: &Mapped) -> std::io::Result<()> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
-/// Reads all pages now.
+/// Bytes that are read ahead by one call: the system holds its map of our memory meanwhile, and others wait for it.
+const SLICE: usize = 8 << 20;
+
+/// Reads all pages now, a slice at a time.
 pub(super) fn warm(map: &Mapped) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
-    if map.map.advise(memmap2::Advice::PopulateRead).is_ok() {
-        return Ok(());
+    {
+        let mut slices = (0..map.len()).step_by(SLICE).map(|at| (at, SLICE.min(map.len() - at)));
+        if slices.all(|(at, length)| map.map.advise_range(memmap2::Advice::PopulateRead, at, length).is_ok())
+        {
+            return Ok(());
+        }
     }
     #[cfg(unix)]
     map.map.advise(memmap2::Advice::WillNeed)?;

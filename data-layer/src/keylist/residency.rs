@@ -14,7 +14,8 @@ pub enum Residency {
     /// Read now; the system may give pages up when memory is short.
     #[default]
     Warm,
-    /// Read when asked for, page by page, nothing ahead: for tables larger than memory.
+    /// Read when asked for, page by page, nothing ahead: for tables larger than memory. By the readers' threads, under a timeout,
+    /// never by a request's own.
     Lazy,
 }
 

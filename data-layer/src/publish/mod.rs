@@ -4,6 +4,7 @@
 //! **Invariant:** a reader sees a whole generation or none. Every file is written under another name, synced, renamed, and the
 //! folder synced; the pointer `CURRENT` moves last, in the same way.
 
+mod fall_back;
 pub mod fault;
 mod folder;
 mod gate;

@@ -201,7 +201,7 @@ impl Folder {
     }
 
     /// Writes an entry, after what the journal does not know yet. Gives back why that was not possible.
-    fn write_down(&self, entry: Entry) -> Option<String> {
+    pub(super) fn write_down(&self, entry: Entry) -> Option<String> {
         let folder = self.path();
         let found = Journal::read(folder).ok().and_then(|journal| journal.settle(folder));
         let found = found.filter(|_| entry.moves());
