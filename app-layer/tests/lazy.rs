@@ -2,13 +2,12 @@
 
 mod site;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use app_layer::Engine;
-use app_layer::command::serve;
 use serde_json::{Value as Json, json};
+use site::wire::{answer, ask, ids, recommend, served};
 use site::{NOW, Site, catalogue, click, feed, ranking};
 
 const LAZY: &str = "scene = \"deep\"\nsize = 5\ndeadline_ms = 10000\n
@@ -41,52 +40,6 @@ fn opened(site: &Site) -> Engine {
     feed(&engine, catalogue(60));
     feed(&engine, (0..20).map(|n| click("u", n * 3, NOW - n as i64 * 1_000)).collect());
     engine
-}
-
-/// Sends a request and does not wait for its answer.
-fn ask(at: SocketAddr, head: &str, body: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(at).unwrap();
-    let length = body.len();
-    let text = format!(
-        "{head} HTTP/1.1\r\nhost: weir\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).unwrap();
-    stream
-}
-
-fn answer(mut stream: TcpStream) -> Json {
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{text}");
-    // One chunk or none: what is between the first brace and the last.
-    let (from, to) = (body.find('{').unwrap(), body.rfind('}').unwrap());
-    serde_json::from_str(&body[from..=to]).unwrap()
-}
-
-fn recommend(at: SocketAddr, request: Json) -> TcpStream {
-    ask(at, "POST /v1/recommend", &request.to_string())
-}
-
-fn ids(answer: &Json) -> Vec<&str> {
-    answer["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap()).collect()
-}
-
-/// Serves with one worker, and lets a test ask.
-fn served(engine: &Arc<Engine>, test: impl FnOnce(SocketAddr)) {
-    let (tell, told) = std::sync::mpsc::channel();
-    let engine = Arc::clone(engine);
-    let server = std::thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async {
-            let (server, addresses) = serve::bind(engine).unwrap();
-            tell.send((server.handle(), addresses[0])).unwrap();
-            server.await.unwrap();
-        });
-    });
-    let (handle, at) = told.recv().unwrap();
-    test(at);
-    actix_web::rt::System::new().block_on(handle.stop(true));
-    server.join().unwrap();
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A small site in a temporary folder: tables, scenes, a catalogue. Shared by the tests of this crate.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub mod wire;
+
 use std::path::Path;
 
 use app_layer::Engine;
