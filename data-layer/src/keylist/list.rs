@@ -23,6 +23,28 @@ impl Op {
     pub(super) fn of(number: u32) -> Option<Self> {
         [Self::Replace, Self::Merge, Self::Delete].get(number as usize).copied()
     }
+
+    /// The word for it: `replace`, `merge` or `delete`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Merge => "merge",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// What a word stands for.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Replace, Self::Merge, Self::Delete].into_iter().find(|op| op.word() == word)
+    }
+}
+
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
 }
 
 /// An ordered list of (dictionary index, score). Holds the file mapped while it lives.

@@ -29,8 +29,10 @@ pub struct Folder {
 pub struct Generation {
     /// Its name.
     pub generation: String,
-    /// Whether it is served.
+    /// Whether it is served, as a whole or on top of one.
     pub current: bool,
+    /// Whether it is served on top of a whole one.
+    pub on_top: bool,
     /// Size of its file.
     pub bytes: u64,
 }
@@ -50,6 +52,14 @@ pub struct Stat {
     pub watermark: Millis,
     /// Size of its file.
     pub bytes: u64,
+    /// Sum of its header, in hex: what deltas of it name.
+    pub sum: String,
+    /// For a delta: the sum of the whole generation that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_of: Option<String>,
+    /// Deltas on top of it, oldest first, where it is what is served.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deltas: Vec<String>,
     /// Counts and ranges.
     #[serde(flatten)]
     pub statistics: Statistics,
@@ -134,7 +144,7 @@ impl Folder {
     /// What the system said; a folder that does not exist has none.
     pub fn list(&self) -> Result<Vec<Generation>> {
         // A pointer that names nothing is reported by `current`; generations can be listed, and published, all the same.
-        let current = self.current().ok().flatten();
+        let line = self.current_line().ok().flatten().unwrap_or_default();
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -150,9 +160,10 @@ impl Folder {
             }
             // A file may be removed between the listing and here.
             let Ok(data) = entry.metadata() else { continue };
-            let current = current.as_deref() == Some(generation);
-            let written = data.modified().ok();
-            all.push((written, Generation { generation: generation.to_owned(), current, bytes: data.len() }));
+            let current = line.names().any(|name| name == generation);
+            let on_top = line.deltas.iter().any(|name| name == generation);
+            let (written, bytes) = (data.modified().ok(), data.len());
+            all.push((written, Generation { generation: generation.to_owned(), current, on_top, bytes }));
         }
         let watermark = |g: &Generation| g.generation.split('-').next().map(str::to_owned);
         all.sort_by_cached_key(|(written, g)| Reverse((watermark(g), *written, g.generation.clone())));
@@ -229,15 +240,27 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open`].
     pub fn stat(&self, generation: Option<&str>) -> Result<Stat> {
-        Ok(stat(&self.open(generation, Verify::Open)?))
+        self.stat_checked(generation, Verify::Open)
     }
 
-    /// Checks every byte of a generation, or of what is served.
+    /// Checks every byte of a generation, or of what is served, with its deltas.
     ///
     /// # Errors
     /// As [`Folder::open`].
     pub fn verify(&self, generation: Option<&str>) -> Result<Stat> {
-        Ok(stat(&self.open(generation, Verify::Full)?))
+        self.stat_checked(generation, Verify::Full)
+    }
+
+    fn stat_checked(&self, generation: Option<&str>, verify: Verify) -> Result<Stat> {
+        let table = self.open(generation, verify)?;
+        let mut stat = stat(&table);
+        if generation.is_none() {
+            stat.deltas = self.served_line()?.map(|line| line.deltas).unwrap_or_default();
+            for delta in &stat.deltas {
+                super::overlay::check(&self.open(Some(delta), verify)?, &table)?;
+            }
+        }
+        Ok(stat)
     }
 
     pub(super) fn resolve(&self, generation: Option<&str>) -> Result<String> {
@@ -285,6 +308,9 @@ fn stat(table: &Table) -> Stat {
         format: header.version,
         watermark: header.watermark,
         bytes: header.file_length,
+        sum: format!("{:016x}", header.sum),
+        delta_of: header.base.map(|sum| format!("{sum:016x}")),
+        deltas: Vec::new(),
         statistics: table.statistics().clone(),
     }
 }

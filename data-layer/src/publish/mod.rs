@@ -13,6 +13,7 @@ pub mod journal;
 mod line;
 pub mod overlay;
 mod pointer;
+mod stacking;
 mod steps;
 mod temporary;
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The steps that change a table's folder: build, publish, roll back, remove what is old. Each is written into the journal before it is
 //! taken, and taken by one rename.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Temporary;
 use super::fault;
 use super::folder::{Folder, Generation};
 use super::gate::{Figures, Gate, compare};
-use super::journal::{self, Entry, Journal, What};
+use super::journal::{self, Entry, Journal, What, names_in};
+use super::line::Line;
 use super::pointer::{Lock, Pointer};
 use crate::keylist::{Built, Table, Verify, Writer};
 use crate::{Error, Result};
@@ -15,9 +18,9 @@ use crate::{Error, Result};
 /// A step that was taken.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Published {
-    /// What is served from now on.
+    /// What is served from now on: the first line of `CURRENT`, a whole generation and the deltas on top of it.
     pub generation: String,
-    /// What was before; `None` where nothing was, or where it could not be read.
+    /// That line before; `None` where nothing was, or where it could not be read.
     pub from: Option<String>,
     /// How the two compare, where that was asked for and could be found out.
     pub gate: Option<Figures>,
@@ -59,7 +62,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Checks a generation (default: the newest) whole and makes it the current one. Returns its name.
+    /// Checks a generation (default: the newest) whole and makes it the current one; a delta is put on top of what is current. Returns the
+    /// first line of `CURRENT`.
     ///
     /// # Errors
     /// As [`Folder::publish_told`].
@@ -70,8 +74,19 @@ impl Folder {
     /// [`Folder::publish`], with all there is to tell of it.
     ///
     /// # Errors
-    /// What [`Folder::open`] says, an empty table, or one that the gate refuses; the pointer then stays.
+    /// What [`Folder::open`] says, an empty table, one that the gate refuses, or a delta of another generation than the current one; the
+    /// pointer then stays.
     pub fn publish_told(&self, generation: Option<&str>, gate: Gate) -> Result<Published> {
+        self.publish_over(generation, gate, None)
+    }
+
+    /// [`Folder::publish_told`], as long as the current line is `over` (where that is not `None`).
+    pub(super) fn publish_over(
+        &self,
+        generation: Option<&str>,
+        gate: Gate,
+        over: Option<&Line>,
+    ) -> Result<Published> {
         let newest = self.list()?.into_iter().next().map(|g| g.generation);
         let generation = match generation.map(str::to_owned).or(newest) {
             Some(generation) => generation,
@@ -85,12 +100,26 @@ impl Folder {
         if header.lists == 0 || (header.entries == 0 && header.vector == 0 && header.base.is_none()) {
             return Err(self.refused(&generation, "has no entries; an empty table is never published"));
         }
-        let from = self.current().ok().flatten();
-        let mut told = Published { generation, from, gate: None, forced: false, warnings: Vec::new() };
+        let from = self.current_line().ok().flatten();
+        if let Some(over) = over.filter(|over| from.as_ref() != Some(over)) {
+            let now = from.map_or_else(|| "nothing".to_owned(), |line| line.to_string());
+            let detail = format!("was made of {over}, but {now} is current by now; do it again");
+            return Err(self.refused(&generation, &detail));
+        }
+        let line = match header.base {
+            Some(_) => self.on_top(&table, from.as_ref())?,
+            None => Line::of(&generation),
+        };
+        let from = from.map(|line| line.to_string());
+        let mut told =
+            Published { generation: line.to_string(), from, gate: None, forced: false, warnings: Vec::new() };
         if told.from.as_ref() == Some(&told.generation) {
             return Ok(told);
         }
-        self.pass(&table, gate, &mut told)?;
+        // A delta is as far from what it is on as it says; the gate looks at the whole that is made of them.
+        if header.base.is_none() {
+            self.pass(&table, gate, &mut told)?;
+        }
         let detail = (!told.warnings.is_empty()).then(|| told.warnings.join("; "));
         let entry = Entry {
             from: told.from.clone(),
@@ -107,7 +136,7 @@ impl Folder {
         Ok(told)
     }
 
-    /// Makes the generation that was published before the current one again. Returns its name.
+    /// Makes the line that was published before the current one again: a whole generation, or one delta less. Returns it.
     ///
     /// # Errors
     /// Nothing was published before, or it is gone or corrupt; the pointer then stays.
@@ -119,7 +148,9 @@ impl Folder {
         let now = Pointer::read(self.path())?.ok_or_else(|| self.none())?;
         let from = now.current.clone();
         let pointer = now.back(self.path())?;
-        self.open(Some(&pointer.current), Verify::Full)?;
+        for name in pointer.line(self.path())?.names() {
+            self.open(Some(name), Verify::Full)?;
+        }
         fault::point("rollback: checked");
         let entry = Entry { from: Some(from), ..Entry::new(What::Rollback, &pointer.current, self.who()) };
         self.write_down(entry);
@@ -127,8 +158,8 @@ impl Folder {
         Ok(pointer.current)
     }
 
-    /// Removes old generations: all but the current one, the `keep - 1` published before it, and what is newer than the
-    /// current one. Removes nothing where nothing was ever published. Returns what was removed.
+    /// Removes old generations: all but those of the current line, of the `keep - 1` published before it, and what is newer than the
+    /// current whole one. Removes nothing where nothing was ever published. Returns what was removed.
     ///
     /// # Errors
     /// What the system said.
@@ -140,11 +171,14 @@ impl Folder {
         let Some(pointer) = Pointer::read(self.path())? else { return Ok(Vec::new()) };
         let kept = keep.max(1) - 1;
         let before = &pointer.history[..pointer.history.len().min(kept)];
+        let stay: BTreeSet<&str> =
+            std::iter::once(&pointer.current).chain(before).flat_map(|line| names_in(line)).collect();
+        let base = names_in(&pointer.current).next().unwrap_or_default();
         let mut removed = Vec::new();
         // By the order of the list: names of one second say nothing of which is older.
-        let older = self.list()?.into_iter().skip_while(|found| found.generation != pointer.current).skip(1);
+        let older = self.list()?.into_iter().skip_while(|found| found.generation != base).skip(1);
         for Generation { generation, .. } in older {
-            if !before.contains(&generation) {
+            if !stay.contains(generation.as_str()) {
                 let path = self.file(&generation);
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
                 fault::point("keep: removed");
@@ -161,7 +195,9 @@ impl Folder {
             Gate::Within(limits) => (limits, false),
             Gate::Forced(limits) => (limits, true),
         };
-        let Some(before) = &told.from else { return Ok(()) };
+        let Some(before) = told.from.as_deref().and_then(|from| names_in(from).next()) else {
+            return Ok(());
+        };
         // What is wrong with the one before must not keep a sound one out: it is what mends it.
         let compared = match self.open(Some(before), Verify::Open) {
             Ok(old) => compare(&old, table).map_err(|error| (of_file(&error, &old), error)),
@@ -192,7 +228,7 @@ impl Folder {
         Ok(())
     }
 
-    fn refused(&self, generation: &str, detail: &str) -> Error {
+    pub(super) fn refused(&self, generation: &str, detail: &str) -> Error {
         Error::invalid(format!("table {} generation {generation}", self.name()), detail)
     }
 

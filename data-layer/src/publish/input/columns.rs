@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::keylist::{Key, KeyKind};
+use crate::keylist::{Key, KeyKind, Op};
 use crate::tabular::{Reader, Row};
 use crate::types::{Value, id};
 use crate::{Error, Result};
 
 use super::sorter::Entry;
-use super::{Input, Names};
+use super::{Input, Names, Ops};
 
 /// Names of the columns, and where each stands in a row. The key is the first.
 #[derive(Debug)]
@@ -19,7 +19,11 @@ pub(super) struct Columns {
     score: Option<usize>,
     rank: Option<usize>,
     vector: Option<usize>,
+    op: Option<usize>,
 }
+
+/// Column that says what a delta does with a key.
+const OP: &str = "op";
 
 impl Columns {
     /// The columns that an input names, and those of the usual names.
@@ -27,15 +31,25 @@ impl Columns {
         let usual = |given: &Option<String>, usual: &str| {
             given.clone().or_else(|| reader.has(usual).then(|| usual.to_owned()))
         };
-        let mut columns =
-            Self { names: vec![input.key.clone()], item: None, score: None, rank: None, vector: None };
-        // With vectors, items may be left out.
-        if input.vector.is_none() || reader.has(&input.item) {
+        let mut columns = Self {
+            names: vec![input.key.clone()],
+            item: None,
+            score: None,
+            rank: None,
+            vector: None,
+            op: None,
+        };
+        // With vectors, and where keys are only deleted, items may be left out.
+        let without = input.vector.is_some() || input.ops == Some(Ops::All(Op::Delete));
+        if !without || reader.has(&input.item) {
             columns.item = Some(columns.add(input.item.clone()));
             columns.score = usual(&input.score, "score").map(|name| columns.add(name));
             columns.rank = usual(&input.rank, "rank").map(|name| columns.add(name));
         }
         columns.vector = input.vector.clone().map(|name| columns.add(name));
+        if input.ops == Some(Ops::Column) && reader.has(OP) {
+            columns.op = Some(columns.add(OP.to_owned()));
+        }
         Ok(columns)
     }
 
@@ -106,6 +120,24 @@ impl Columns {
             id::check(item).map_err(|error| row.wrong(at, format!("item {item:?}: {error}")))?;
         }
         Ok(items)
+    }
+
+    /// What a delta does with the key of a row.
+    pub fn op(&self, input: &Input, row: &Row) -> Result<Op> {
+        let (Some(Ops::Column), Some(at)) = (input.ops, self.op) else {
+            return Ok(match input.ops {
+                Some(Ops::All(op)) => op,
+                _ => Op::Replace,
+            });
+        };
+        let Some(word) = row.text(at)? else { return Ok(Op::Replace) };
+        let detail = || format!("expected replace, merge or delete, found {word:?}");
+        Op::of_word(word.trim()).ok_or_else(|| row.wrong(at, detail()))
+    }
+
+    /// An error about what a row does with its key.
+    pub fn wrong_op(&self, row: &Row, detail: String) -> Error {
+        row.wrong(self.op.unwrap_or(0), detail)
     }
 
     /// The scores of a row that is a key; `None` where there is no such column.

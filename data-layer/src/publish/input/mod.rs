@@ -8,6 +8,7 @@ mod sorter;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -37,12 +38,24 @@ pub struct Input {
     pub vector: Option<String>,
     /// What stands between the elements of a list in CSV and TSV; `None`: such files are in long form.
     pub separator: Option<char>,
+    /// For a delta: what is done with the rows' lists. `None`: a whole table.
+    pub ops: Option<Ops>,
     /// Longest list; what comes after is left out.
     pub top: Option<usize>,
     /// Bytes of rows that are held in memory while long form is grouped; more go to `scratch`.
     pub memory: usize,
     /// Folder for rows that do not fit the memory. Nothing stays there, whatever happens to the process.
     pub scratch: PathBuf,
+}
+
+/// What a delta does with the lists of a file's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ops {
+    /// What a column `op` says of each key, `replace`, `merge` or `delete`; where there is no such column or nothing in it, `replace`.
+    #[default]
+    Column,
+    /// The same with all.
+    All(Op),
 }
 
 /// Takes how many rows were read so far; called every few thousand rows.
@@ -63,6 +76,7 @@ impl Input {
             rank: None,
             vector: None,
             separator: None,
+            ops: None,
             top: None,
             memory: 512 << 20,
             scratch: std::env::temp_dir(),
@@ -121,13 +135,19 @@ pub fn read_watched(input: &Input, spec: TableSpec, on_rows: &mut OnRows<'_>) ->
     let reader = Reader::open(&input.path)?;
     let columns = Columns::find(input, &reader)?;
     let mut rows = reader.rows_with_ids(&columns.names(), &columns.ids())?;
-    let first = rows.next().transpose()?;
-    let wide = first.as_ref().is_some_and(|row| input.is_wide(row));
+    // The first row that has a list tells the form; those that delete have none.
+    let (mut first, mut wide) = (Vec::new(), None);
+    while wide.is_none()
+        && let Some(row) = rows.next().transpose()?
+    {
+        wide = (columns.op(input, &row)? != Op::Delete).then(|| input.is_wide(&row));
+        first.push(Ok(row));
+    }
+    let wide = wide.unwrap_or(!first.is_empty());
     if !wide {
         columns.check_long(input, &reader)?;
     }
-    let Some(first) = first else { return Writer::new(spec) };
-    let rows = std::iter::once(Ok(first)).chain(rows).enumerate().map(|(at, row)| {
+    let rows = first.into_iter().chain(rows).enumerate().map(|(at, row)| {
         if (at as u64).is_multiple_of(ROWS) {
             on_rows(at as u64);
         }
@@ -144,22 +164,32 @@ fn read_wide(
 ) -> Result<Writer> {
     let mut rows = rows.peekable();
     let first = rows.peek().and_then(|row| row.as_ref().ok());
-    let width = first.map_or(Ok(0), |row| columns.vector(input, row).map(|vector| vector.len()))?;
+    // A delta's vectors are as wide as those below.
+    let width = match (first, spec.delta) {
+        (Some(row), None) => columns.vector(input, row)?.len(),
+        _ => spec.vector as usize,
+    };
     let keys = spec.keys;
-    let mut writer = Writer::new(TableSpec { vector: width as u32, ..spec })?;
+    let mut writer = Writer::new(TableSpec { vector: width as u32, ..spec.clone() })?;
     for row in rows {
         let row = row?;
         let key = columns.key(&row, keys)?;
+        let op = columns.op(input, &row)?;
+        if op == Op::Delete {
+            writer.push_entry(&*key, op, &[], None).map_err(|error| placed(&row, error))?;
+            continue;
+        }
         let vector = columns.vector(input, &row)?;
-        if vector.len() != width || (width == 0 && input.vector.is_some()) {
-            let wanted = if width == 0 {
-                "a vector".to_owned()
-            } else {
-                format!("{width} numbers as in the first row")
+        if input.vector.is_some() && (vector.len() != width || width == 0) {
+            let wanted = match (width, &spec.delta) {
+                (0, None) => "a vector".to_owned(),
+                (_, None) => format!("{width} numbers as in the first row"),
+                (0, Some(_)) => "no vector, as below the delta".to_owned(),
+                (_, Some(_)) => format!("{width} numbers as below the delta"),
             };
             return Err(columns.wrong_vector(&row, format!("expected {wanted}, found {}", vector.len())));
         }
-        let vector = (width > 0).then_some(vector.as_slice());
+        let vector = input.vector.is_some().then_some(vector.as_slice());
         let (items, scores) = (columns.items(input, &row)?, columns.scores(input, &row)?);
         if let Some(scores) = scores.as_ref().filter(|scores| scores.len() != items.len()) {
             let detail = format!("expected as many scores as items, {}, found {}", items.len(), scores.len());
@@ -174,7 +204,7 @@ fn read_wide(
             })
             .collect();
         list.truncate(input.top.unwrap_or(usize::MAX));
-        writer.push_entry(&*key, Op::Replace, &list, vector).map_err(|error| placed(&row, error))?;
+        writer.push_entry(&*key, op, &list, vector).map_err(|error| placed(&row, error))?;
     }
     Ok(writer)
 }
@@ -196,9 +226,22 @@ fn read_long(
     let mut writer = Writer::new(spec.clone())?;
     let mut items = Names::default();
     let mut sorter = Sorter::new(&input.scratch, input.memory);
+    let mut ops = KeyOps::default();
     for row in rows {
         let row = row?;
         let key = columns.key(&row, spec.keys)?;
+        let op = columns.op(input, &row)?;
+        if input.ops.is_some() {
+            ops.note(&key, op).map_err(|before| {
+                columns.wrong_op(
+                    &row,
+                    format!("is {op} of key {key:?}, but a row before says {before}; keep one of them"),
+                )
+            })?;
+        }
+        if op == Op::Delete {
+            continue;
+        }
         let entry = columns.entry(&row, &mut items)?;
         sorter.push(&key, entry)?;
     }
@@ -212,9 +255,38 @@ fn read_long(
             let score = entry.score().map_or(1.0 / (at + 1) as f32, |score| score as f32);
             list.push((items.text(entry.item), score));
         }
-        writer.push(key, &list)
+        writer.push_entry(key, ops.of(key), &list, None)
     })?;
+    for key in ops.deleted() {
+        writer.push_entry(key, Op::Delete, &[], None)?;
+    }
     Ok(writer)
+}
+
+/// What a delta in long form does with each key. Deltas are small: all of its keys are held.
+#[derive(Debug, Default)]
+struct KeyOps(BTreeMap<Box<str>, Op>);
+
+impl KeyOps {
+    /// Notes what one row says of its key; gives back what another said, where they differ.
+    fn note(&mut self, key: &str, op: Op) -> std::result::Result<(), Op> {
+        match self.0.get(key) {
+            Some(before) if *before != op => Err(*before),
+            Some(_) => Ok(()),
+            None => {
+                self.0.insert(key.into(), op);
+                Ok(())
+            }
+        }
+    }
+
+    fn of(&self, key: &str) -> Op {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+
+    fn deleted(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, op)| **op == Op::Delete).map(|(key, _)| &**key)
+    }
 }
 
 /// Orders the rows of a key as its list.

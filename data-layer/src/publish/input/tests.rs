@@ -214,3 +214,52 @@ fn vectors_stand_beside_lists_or_alone() {
         assert!(said.contains(part), "{said} should say {part}");
     }
 }
+
+fn delta_of(text: &str, name: &str, ops: Ops) -> std::result::Result<Vec<(String, Op, usize)>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let input = Input {
+        ops: Some(ops),
+        separator: Some('|').filter(|_| text.contains('|')),
+        ..Input::new(&path, "key", "item")
+    };
+    let spec = TableSpec { delta: Some(7), ..TableSpec::new("t", 0) };
+    let writer = read(&input, spec).map_err(|e| e.to_string())?;
+    let built = writer.finish(folder.path()).unwrap();
+    let table = Table::open(built.path, Verify::Full).unwrap();
+    let mut all: Vec<(String, Op, usize)> = table
+        .iter()
+        .map(|entry| entry.map(|(key, list)| (key.to_string(), list.op(), list.len())).unwrap())
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
+#[test]
+fn rows_of_a_delta_say_what_is_done_with_their_key() {
+    let expected = |list: &[(&str, Op, usize)]| -> Vec<(String, Op, usize)> {
+        list.iter().map(|(key, op, count)| ((*key).to_owned(), *op, *count)).collect()
+    };
+    let three = expected(&[("a", Op::Delete, 0), ("b", Op::Merge, 2), ("c", Op::Replace, 1)]);
+    let long = "key,item,score,op\na,,,delete\nb,i1,1,merge\nb,i2,2,merge\nc,i1,1,\n";
+    assert_eq!(delta_of(long, "d.csv", Ops::Column).unwrap(), three);
+    let wide = "key,item,score,op\na,,,delete\nb,i1|i2,1|2,merge\nc,i1,1,replace\n";
+    assert_eq!(delta_of(wide, "d.csv", Ops::Column).unwrap(), three);
+    let json = "{\"key\":\"a\",\"item\":null,\"op\":\"delete\"}\n{\"key\":\"b\",\"item\":[\"i1\",\"i2\"],\"op\":\"merge\"}\n{\"key\":\"c\",\"item\":[\"i1\"]}\n";
+    assert_eq!(delta_of(json, "d.ndjson", Ops::Column).unwrap(), three);
+    let all = delta_of("key,item,score\nb,i1,1\n", "d.csv", Ops::All(Op::Merge)).unwrap();
+    assert_eq!(all, expected(&[("b", Op::Merge, 1)]));
+    let gone = delta_of("key\na\nb\n", "d.csv", Ops::All(Op::Delete)).unwrap();
+    assert_eq!(gone, expected(&[("a", Op::Delete, 0), ("b", Op::Delete, 0)]));
+    for (text, said) in [
+        ("key,item,score,op\na,i1,1,drop\n", "expected replace, merge or delete, found \"drop\""),
+        (
+            "key,item,score,op\na,i1,1,merge\na,i2,1,replace\n",
+            "is replace of key \"a\", but a row before says merge",
+        ),
+    ] {
+        let error = delta_of(text, "d.csv", Ops::Column).unwrap_err();
+        assert!(error.contains(said) && error.contains("d.csv:"), "{error}");
+    }
+}
