@@ -1,12 +1,13 @@
 //! `weir table`: build, look into, check, publish and roll back tables, without a server. A server takes the change within a second.
 
 mod build;
+mod compact;
+mod get;
 mod publish;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use data_layer::keylist::{Key, Verify};
 use data_layer::publish::{Folder, Stat};
 use data_layer::types::time;
 use serde_json::json;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
   weir table get tables/item_cf i1
   weir table publish tables/item_cf
   weir table publish tables/item_cf --force          # although it is far from the one before
+  weir table compact tables/item_cf                  # the served generation and its deltas become one
   weir table rollback tables/item_cf")]
 pub struct Args {
     #[command(subcommand)]
@@ -35,15 +37,7 @@ enum Command {
     /// Writes one generation into a table's folder; does not publish it.
     Build(build::Args),
     /// Prints one list.
-    Get {
-        /// The table's folder.
-        folder: PathBuf,
-        /// The key.
-        key: String,
-        /// Another generation than the served one.
-        #[arg(long)]
-        generation: Option<String>,
-    },
+    Get(get::Args),
     /// Prints what a generation is.
     Stat(One),
     /// Checks every byte of a generation.
@@ -53,9 +47,11 @@ enum Command {
         /// The table's folder.
         folder: PathBuf,
     },
-    /// Makes a generation the served one, if it is sound and not too far from the one before.
+    /// Makes a generation the served one, if it is sound and not too far from the one before; puts a delta on top of it.
     Publish(publish::Args),
-    /// Goes back to the generation that was published before.
+    /// Makes the served generation and the deltas on it one whole generation, and publishes that.
+    Compact(compact::Args),
+    /// Goes back to what was published before; takes a delta off.
     Rollback {
         /// The table's folder.
         folder: PathBuf,
@@ -78,9 +74,8 @@ pub fn run(args: &Args) -> Result<()> {
     let format = args.format;
     match &args.command {
         Command::Build(args) => build::run(args, format),
-        Command::Get { folder, key, generation } => {
-            get(&Folder::at(folder)?, key, generation.as_deref(), format)
-        }
+        Command::Get(args) => get::run(args, format),
+        Command::Compact(args) => compact::run(args, format),
         Command::Stat(one) => {
             show(&Folder::at(&one.folder)?.stat(one.generation.as_deref())?, format, "");
             Ok(())
@@ -100,38 +95,6 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-fn get(folder: &Folder, key: &str, generation: Option<&str>, format: Format) -> Result<()> {
-    let table = folder.open(generation, Verify::Open)?;
-    let found = table.get(key)?;
-    let mut vector: Vec<f32> = Vec::new();
-    if let Some(key) = Key::of_kind(key, table.header().keys) {
-        table.vector(key, &mut vector)?;
-    }
-    let items: Vec<(&str, f32)> =
-        found.iter().flat_map(|list| list.iter().map(|(i, s)| (table.dictionary(i), s))).collect();
-    match format {
-        Format::Text if items.is_empty() && vector.is_empty() => {
-            eprintln!("{key:?} has no list in {}", table.header().generation())
-        }
-        Format::Text => {
-            if !vector.is_empty() {
-                println!("{}", vector.iter().map(f32::to_string).collect::<Vec<_>>().join(" "));
-            }
-            items.iter().for_each(|(item, score)| println!("{item}\t{score}"));
-        }
-        Format::Json => {
-            let items: Vec<_> =
-                items.iter().map(|(item, score)| json!({"item": item, "score": score})).collect();
-            let mut answer = json!({"key": key, "generation": table.header().generation(), "items": items});
-            if !vector.is_empty() {
-                answer["vector"] = json!(vector);
-            }
-            println!("{answer}");
-        }
-    }
-    Ok(())
-}
-
 fn list(folder: &Folder, format: Format) -> Result<()> {
     if !folder.path().is_dir() {
         return Err(Error::Data(data_layer::Error::NotFound {
@@ -144,13 +107,18 @@ fn list(folder: &Folder, format: Format) -> Result<()> {
     match format {
         Format::Text => {
             for g in generations {
-                println!("{}{}\t{} bytes", if g.current { "* " } else { "  " }, g.generation, g.bytes);
+                let mark = match (g.current, g.on_top) {
+                    (_, true) => "+",
+                    (true, _) => "*",
+                    _ => " ",
+                };
+                println!("{mark} {}\t{} bytes", g.generation, g.bytes);
             }
         }
         Format::Json => {
             let all: Vec<_> = generations
                 .iter()
-                .map(|g| json!({"generation": g.generation, "current": g.current, "bytes": g.bytes}))
+                .map(|g| json!({"generation": g.generation, "current": g.current, "on_top": g.on_top, "bytes": g.bytes}))
                 .collect();
             println!("{}", json!({"table": folder.name(), "generations": all}));
         }
@@ -175,6 +143,12 @@ fn show(stat: &Stat, format: Format, note: &str) {
                 s.lists, s.empty_lists, s.longest, s.entries, s.items
             );
             println!("scores {} to {}, stored within {}", s.least_score, s.greatest_score, s.score_error);
+            if let Some(sum) = &stat.delta_of {
+                println!("a delta of the generation with sum {sum}");
+            }
+            for delta in &stat.deltas {
+                println!("+ {delta} on top");
+            }
             print!("{note}");
         }
     }

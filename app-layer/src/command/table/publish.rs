@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Format;
 use crate::error::{Error, Result};
 
-/// Makes a generation the served one, if it is sound and not too far from the one before.
+/// Makes a generation the served one, if it is sound and not too far from the one before; puts a delta on top of it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The limits are those of [tables.gate] of the configuration, under the flags that are given. Without --config the
@@ -26,6 +26,13 @@ pub(super) struct Args {
     folder: PathBuf,
     /// Which generation; default the newest.
     generation: Option<String>,
+    #[command(flatten)]
+    gate: GateArgs,
+}
+
+/// How far the new one may be from the one before.
+#[derive(Debug, clap::Args)]
+pub(super) struct GateArgs {
     /// Publish although the gate says no; the journal will tell. What is corrupt, empty or another table's is never published.
     #[arg(long)]
     force: bool,
@@ -48,9 +55,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     let folder = Folder::at(&args.folder)?;
-    let limits = limits(args)?;
-    let gate = if args.force { Gate::Forced(limits) } else { Gate::Within(limits) };
-    let told = folder.publish_told(args.generation.as_deref(), gate)?;
+    let told = folder.publish_told(args.generation.as_deref(), args.gate.gate()?)?;
     for warning in &told.warnings {
         eprintln!("{}: {warning}", folder.path().display());
     }
@@ -67,24 +72,32 @@ pub(super) fn run(args: &Args, format: Format) -> Result<()> {
     Ok(())
 }
 
-/// What the flags say, over what the configuration says.
-fn limits(args: &Args) -> Result<Limits> {
-    let beside = Path::new("weir.toml");
-    let file = args.config.as_deref().or_else(|| beside.is_file().then_some(beside));
-    let mut limits =
-        file.map(Config::load).transpose()?.map_or_else(Limits::default, |config| config.tables.gate);
-    for (given, limit) in [
-        (args.least_coverage, &mut limits.least_coverage),
-        (args.least_length, &mut limits.least_length),
-        (args.most_length, &mut limits.most_length),
-        (args.most_drift, &mut limits.most_drift),
-    ] {
-        *limit = given.unwrap_or(*limit);
+impl GateArgs {
+    /// The gate that they ask for.
+    pub(super) fn gate(&self) -> Result<Gate> {
+        let limits = self.limits()?;
+        Ok(if self.force { Gate::Forced(limits) } else { Gate::Within(limits) })
     }
-    let usage =
-        |(name, detail): (&str, String)| Error::Usage(format!("--{}: {detail}", name.replace('_', "-")));
-    limits.check().map_err(usage)?;
-    Ok(limits)
+
+    /// What the flags say, over what the configuration says.
+    fn limits(&self) -> Result<Limits> {
+        let beside = Path::new("weir.toml");
+        let file = self.config.as_deref().or_else(|| beside.is_file().then_some(beside));
+        let mut limits =
+            file.map(Config::load).transpose()?.map_or_else(Limits::default, |config| config.tables.gate);
+        for (given, limit) in [
+            (self.least_coverage, &mut limits.least_coverage),
+            (self.least_length, &mut limits.least_length),
+            (self.most_length, &mut limits.most_length),
+            (self.most_drift, &mut limits.most_drift),
+        ] {
+            *limit = given.unwrap_or(*limit);
+        }
+        let usage =
+            |(name, detail): (&str, String)| Error::Usage(format!("--{}: {detail}", name.replace('_', "-")));
+        limits.check().map_err(usage)?;
+        Ok(limits)
+    }
 }
 
 fn compared(told: &Published) -> String {
