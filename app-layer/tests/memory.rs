@@ -5,6 +5,7 @@
 mod not_run;
 mod site;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ const LIMIT: u64 = 64 << 20;
 /// A record has a page of vector, so that each list is on a page of its own.
 const WIDTH: u32 = 1024;
 const KEYS: usize = 2 * LIMIT as usize / (4 * WIDTH as usize);
+/// Who asks for its lists at once, and how often each.
+const READERS: usize = 4;
+const EACH: usize = 100;
 /// Tells the second process where the site is, and which file takes it into the cgroup.
 const SITE: &str = "WEIR_TEST_SMALL_MEMORY";
 
@@ -148,47 +152,8 @@ fn in_small_memory(group: &Path, folder: &Path) {
     let engine = Arc::new(Engine::open(config).unwrap());
     assert!(!engine.tables().files().iter().find(|(name, _)| name == "big").unwrap().1.is_checked());
     served(&engine, |at| {
-        let (whole, late, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let (engine, whole, late, done) = (&engine, &whole, &late, &done);
-            // All of the file goes through the memory while lists all over it are asked for.
-            let scrub = scope.spawn(move || Scrubber::new(None).round(engine.tables(), &|| true));
-            let readers: Vec<_> = (0..4)
-                .map(|thread| {
-                    scope.spawn(move || {
-                        for n in 0..100 {
-                            let key = (n * 4 + thread) * 7919 % KEYS;
-                            let got =
-                                answer(recommend(at, json!({"scene": "deep", "user": format!("u{key}")})));
-                            if got["degraded"] == json!([]) {
-                                assert_eq!(ids(&got), [first_of(key), first_of(key + 1)], "u{key}: {got}");
-                                whole.fetch_add(1, Ordering::Relaxed);
-                            } else {
-                                assert_eq!(got["degraded"][0]["cause"], "deadline", "{got}");
-                                late.fetch_add(1, Ordering::Relaxed);
-                            }
-                        }
-                    })
-                })
-                .collect();
-            // Those who need other tables get whole answers all the while.
-            let plain = scope.spawn(move || {
-                let mut asked = 0;
-                while !done.load(Ordering::Relaxed) || asked < 100 {
-                    let got = answer(recommend(at, json!({"scene": "plain", "user": format!("u{asked}")})));
-                    assert_eq!((&got["degraded"], ids(&got).len()), (&json!([]), 5), "{got}");
-                    asked += 1;
-                }
-            });
-            for reader in readers {
-                reader.join().unwrap();
-            }
-            assert_eq!(scrub.join().unwrap(), 1);
-            done.store(true, Ordering::Relaxed);
-            plain.join().unwrap();
-        });
-        let (whole, late) = (whole.into_inner(), late.into_inner());
-        assert_eq!(whole + late, 400);
+        let (whole, late) = all_over_the_table(&engine, at);
+        assert_eq!(whole + late, READERS * EACH);
         assert!(whole > 0, "not one list came in ten seconds");
         // While reading it hangs altogether, everything else is served, and what is late is named.
         let hold = engine.readers().unwrap().hold();
@@ -197,11 +162,49 @@ fn in_small_memory(group: &Path, folder: &Path) {
             assert_eq!(answer(recommend(at, json!({"scene": "plain"})))["degraded"], json!([]));
         }
         let got = answer(stuck);
-        assert_eq!(
-            (&got["degraded"][0]["stage"], &got["degraded"][0]["cause"]),
-            (&json!("recall.own"), &json!("deadline"))
-        );
+        let (stage, cause) = (&got["degraded"][0]["stage"], &got["degraded"][0]["cause"]);
+        assert_eq!((stage, cause), (&json!("recall.own"), &json!("deadline")));
         drop(hold);
     });
     assert!(engine.tables().damage().is_empty());
+}
+
+/// Asks for lists all over the table while all of the file is checked besides, and while others, who need another table, get whole
+/// answers. How many lists came, and how many came too late.
+fn all_over_the_table(engine: &Engine, at: SocketAddr) -> (usize, usize) {
+    let (whole, late, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (whole, late, done) = (&whole, &late, &done);
+        let scrub = scope.spawn(move || Scrubber::new(None).round(engine.tables(), &|| true));
+        let ask = move |thread: usize| {
+            for n in 0..EACH {
+                let key = (n * READERS + thread) * 7919 % KEYS;
+                let got = answer(recommend(at, json!({"scene": "deep", "user": format!("u{key}")})));
+                if got["degraded"] == json!([]) {
+                    assert_eq!(ids(&got), [first_of(key), first_of(key + 1)], "u{key}: {got}");
+                    whole.fetch_add(1, Ordering::Relaxed);
+                } else {
+                    assert_eq!(got["degraded"][0]["cause"], "deadline", "{got}");
+                    late.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        let readers: Vec<_> = (0..READERS).map(|thread| scope.spawn(move || ask(thread))).collect();
+        let plain = scope.spawn(move || {
+            let mut asked = 0;
+            while !done.load(Ordering::Relaxed) || asked < 100 {
+                let got = answer(recommend(at, json!({"scene": "plain", "user": format!("u{asked}")})));
+                assert_eq!((&got["degraded"], ids(&got).len()), (&json!([]), 5), "{got}");
+                asked += 1;
+            }
+        });
+        let asked: Vec<_> = readers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        let checked = scrub.join();
+        // Whatever failed, the last one must end.
+        done.store(true, Ordering::Relaxed);
+        plain.join().unwrap();
+        asked.into_iter().for_each(|reader| reader.unwrap());
+        assert_eq!(checked.unwrap(), 1);
+    });
+    (whole.into_inner(), late.into_inner())
 }
