@@ -44,7 +44,7 @@ pub fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// All folders below `CRATE/src` of the workspace's crates, sorted, as paths from the root.
+/// All folders below `CRATE/src` of the workspace's crates, but for those that hold tests only, sorted, as paths from the root.
 #[must_use]
 pub fn rooms() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -52,7 +52,8 @@ pub fn rooms() -> BTreeSet<String> {
         let mut todo = vec![root().join(name).join("src")];
         while let Some(folder) = todo.pop() {
             let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-            for path in entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.is_dir()) {
+            let folders = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.is_dir());
+            for path in folders.filter(|path| !path.ends_with("tests")) {
                 if let Ok(short) = path.strip_prefix(root()) {
                     found.insert(short.to_string_lossy().into_owned());
                 }
