@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use data_layer::keylist::{Verify, Writer};
+use data_layer::keylist::{Key, Op, Verify, Writer};
 use data_layer::publish::fault::{POINTS, VARIABLE};
 use data_layer::publish::{Folder, Gate, Journal, What};
 use data_layer::registry::{ModelFile, Registry};
@@ -26,16 +26,25 @@ enum Task {
     BuildAndPublish,
     Rollback,
     Keep,
+    /// A delta is built and put on top.
+    Delta,
+    /// The same, and it becomes one generation with what is below.
+    Compact,
+    /// What is served is damaged.
+    FallBack,
     Model,
     ModelRollback,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 10] = [
     Task::Build,
     Task::Publish,
     Task::BuildAndPublish,
     Task::Rollback,
     Task::Keep,
+    Task::Delta,
+    Task::Compact,
+    Task::FallBack,
     Task::Model,
     Task::ModelRollback,
 ];
@@ -55,16 +64,30 @@ fn build(root: &Path, n: i64) -> String {
     folder.build(writer).unwrap().generation
 }
 
+/// A delta of what is current, which replaces every list.
+fn delta(root: &Path, n: i64) {
+    let folder = tables(root);
+    let mut writer = Writer::new(folder.delta_spec(n * 1_000).unwrap()).unwrap();
+    for key in 0..KEYS {
+        let list = [("a", n as f32), ("b", n as f32)];
+        writer.push_entry(format!("k{key}").as_str(), Op::Replace, &list, None).unwrap();
+    }
+    let built = folder.build(writer).unwrap();
+    folder.publish(Some(&built.generation), Gate::Sound).unwrap();
+}
+
 /// Which generation a table's folder serves, after reading all of it; each list must be of the same.
 fn served(root: &Path) -> i64 {
     let folder = tables(root);
-    let table = folder.open(None, Verify::Full).unwrap();
-    let n = table.header().watermark / 1_000;
+    let whole = folder.overlay(Verify::Full).unwrap();
+    let n = whole.spec().watermark / 1_000;
     for key in 0..KEYS {
-        let list = table.get(&format!("k{key}")).unwrap().expect("every generation has every key");
-        assert!(list.len() == 2 && list.iter().all(|(_, score)| score == n as f32), "a mixture");
+        let list = whole.list(Key::Str(&format!("k{key}"))).unwrap().expect("every generation has every key");
+        assert!(list.len() == 2 && list.iter().all(|(_, score)| *score == n as f32), "a mixture");
     }
-    assert_eq!(folder.current().unwrap(), Some(table.header().generation()));
+    let line = folder.current_line().unwrap().unwrap();
+    let layers: Vec<String> = whole.layers().iter().map(|layer| layer.header().generation()).collect();
+    assert_eq!(line.names().collect::<Vec<_>>(), layers);
     n
 }
 
@@ -106,6 +129,15 @@ impl Task {
             }
             Self::Rollback => drop(tables(root).rollback().unwrap()),
             Self::Keep => drop(tables(root).keep(1).unwrap()),
+            Self::Delta => delta(root, 5),
+            Self::Compact => {
+                delta(root, 5);
+                tables(root).compact(Gate::Sound, &mut |_| {}).unwrap();
+            }
+            Self::FallBack => {
+                let current = tables(root).current().unwrap().unwrap();
+                tables(root).by("scrub").fall_back(&current, "for a test").unwrap().unwrap();
+            }
             Self::Model => drop(models.publish("ctr", &model(3)).unwrap()),
             Self::ModelRollback => drop(models.rollback("ctr").unwrap()),
         }
@@ -117,7 +149,8 @@ impl Task {
             Self::Build | Self::Keep => (2, 2),
             Self::Publish => (3, 2),
             Self::BuildAndPublish => (4, 2),
-            Self::Rollback => (1, 2),
+            Self::Rollback | Self::FallBack => (1, 2),
+            Self::Delta | Self::Compact => (5, 2),
             Self::Model => (2, 3),
             Self::ModelRollback => (2, 1),
         }
@@ -203,7 +236,8 @@ fn kill_at(task: Task, number: usize, point: &str) {
         let folder = tables(root);
         let story = Journal::story(folder.path()).unwrap();
         let told = story.entries.iter().rfind(|entry| entry.moves()).map(|entry| entry.generation.clone());
-        assert_eq!(told, folder.current().unwrap(), "{task:?} at {point}");
+        let line = folder.current_line().unwrap().map(|line| line.to_string());
+        assert_eq!(told, line, "{task:?} at {point}");
         found
     };
     let stopped = see();
