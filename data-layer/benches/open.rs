@@ -1,7 +1,7 @@
 //! How long it takes until a table serves: opened with `verify = "background"` and with `verify = "load"`, a small and a ten times
 //! larger one with the same items, in one run, with the file in the page cache and out of it.
 //!
-//! Data: lists of 100 (item, score) over 50,000 items, number keys; 150,000 and 1,500,000 keys (`KEYS=` for another small number), that is
+//! Data: lists of 100 (item, score) over 50,000 items, number keys; 235,000 and 2,350,000 keys (`KEYS=` for another small number), that is
 //! about 100 MB and 1 GB. Timed is all from the folder to the first list read: pointer, header, sums of blocks, dictionary, its
 //! items as ordinals, the swap, one list. Out of the page cache needs `dd` with `nocache`.
 
@@ -59,7 +59,7 @@ fn open(config: &Config, before: &dyn Fn()) -> f64 {
 }
 
 fn main() {
-    let small = std::env::var("KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(150_000u64);
+    let small = std::env::var("KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(235_000u64);
     println!("{:>10} {:>22} {:>22} {:>22}", "file", "background, cached", "background, cold", "load, cached");
     let mut all = Vec::new();
     for keys in [small, small * 10] {
