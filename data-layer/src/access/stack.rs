@@ -12,11 +12,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::mapped::Mapped;
 use super::touched::Touched;
 use super::{EachList, ReadLists};
-use crate::Result;
 use crate::keylist::{List, MAX_LIST, Op, Table};
 use crate::live::Scored;
 use crate::publish::{Line, overlay};
 use crate::types::Ordinal;
+use crate::{Error, Result};
 
 /// Keys whose touch is looked up ahead of reading them.
 const BLOCK: usize = 256;
@@ -56,6 +56,11 @@ impl Stack {
     pub fn new(base: Arc<Mapped>, deltas: Vec<Arc<Mapped>>) -> Result<Self> {
         let line =
             Line { base: base.generation(), deltas: deltas.iter().map(|delta| delta.generation()).collect() };
+        if let Some(sum) = base.table().header().base {
+            let detail =
+                format!("is a delta of the generation with sum {sum:016x}; it can't be served alone");
+            return Err(Error::invalid(base.table().path().display().to_string(), detail));
+        }
         let mut deltas = deltas;
         deltas.reverse();
         for delta in &deltas {

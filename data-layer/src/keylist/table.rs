@@ -68,6 +68,15 @@ impl Table {
         Ok(table)
     }
 
+    /// What a file says of itself, and nothing more: one page of it is read.
+    ///
+    /// # Errors
+    /// As [`Table::open`], of the header alone.
+    pub fn header_of(path: impl AsRef<Path>) -> Result<Header> {
+        let path = path.as_ref();
+        Header::decode(&map::map(path)?, path)
+    }
+
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -186,7 +186,7 @@ impl Folder {
         Pointer::read(&self.path)?.map(|pointer| pointer.line(&self.path)).transpose()
     }
 
-    /// What is served, with its deltas: what `CURRENT` names, or the newest generation where nothing was ever published.
+    /// What is served, with its deltas: what `CURRENT` names, or the newest whole generation where nothing was ever published.
     ///
     /// # Errors
     /// A pointer that can't be read, or what the system said.
@@ -197,15 +197,19 @@ impl Folder {
         }
     }
 
-    /// What is served: what `CURRENT` names, or the newest generation where nothing was ever published.
+    /// What is served: the whole generation that `CURRENT` names, or the newest one where nothing was ever published.
     ///
     /// # Errors
     /// A pointer that can't be read, or what the system said.
     pub fn served(&self) -> Result<Option<String>> {
-        match self.current()? {
-            Some(current) => Ok(Some(current)),
-            None => Ok(self.list()?.into_iter().next().map(|g| g.generation)),
+        if let Some(current) = self.current()? {
+            return Ok(Some(current));
         }
+        // One whose header can't be read counts as whole: it is reported as what it is, not passed over.
+        let is_delta = |generation: &str| {
+            Table::header_of(self.file(generation)).is_ok_and(|header| header.base.is_some())
+        };
+        Ok(self.list()?.into_iter().map(|found| found.generation).find(|generation| !is_delta(generation)))
     }
 
     /// Opens a generation, or what is served, and checks that it is this table's.
