@@ -12,7 +12,7 @@ use super::list::Op;
 use super::pending::{Lists, Raw};
 use super::spec::{Built, TableSpec};
 use super::spill::Spill;
-use super::{EXTENSION, Key, hash};
+use super::{EXTENSION, Key, MAX_KEY, hash};
 use crate::types::id;
 use crate::{Error, Result};
 
@@ -175,8 +175,8 @@ impl Writer {
             (Key::Str(text), KeyKind::U64) => Key::of_kind(text, KeyKind::U64)
                 .ok_or_else(|| "expected a whole number from 0 to 2^64-1, without leading zeros".into()),
             (Key::Str(text), KeyKind::String) => {
-                id::check(text).map_err(|error| error.to_string())?;
-                Ok(key)
+                let whole = Key::of_kind(text, KeyKind::String);
+                whole.ok_or_else(|| format!("expected 1 to {MAX_KEY} bytes, found {}", text.len()))
             }
             (Key::U64(_), KeyKind::String) => Err("expected text, found a number".into()),
         }

@@ -2,11 +2,12 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::format::{HEADER, IndexKind, Section, u64_at};
+use super::format::{HEADER, IndexKind, u64_at};
 use super::lookup::LINE;
+use super::sections::Section;
 use super::sink::{BLOCK, sum_of_sums};
 use super::table::Table;
-use super::{Key, v1};
+use super::{Key, KeyKind, v1};
 use crate::Result;
 
 /// A block: its section, its place in the file, and the sum it should have.
@@ -185,6 +186,6 @@ impl Table {
 fn may_be(key: Key<'_>) -> bool {
     match key {
         Key::U64(_) => true,
-        Key::Str(text) => crate::types::id::check(text).is_ok(),
+        Key::Str(text) => Key::of_kind(text, KeyKind::String).is_some(),
     }
 }

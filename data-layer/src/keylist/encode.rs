@@ -7,13 +7,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::format::{
-    BUCKET, FORMAT_VERSION, HEADER, Header, IndexKind, PART, SLOTS, Sections, records_at, u64_at,
-};
+use super::format::{BUCKET, FORMAT_VERSION, HEADER, Header, IndexKind, PART, SLOTS, u64_at};
 use super::lookup::{LINE, LINE_PILOTS};
 use super::pending::{Lists, Place};
 use super::perfect::{self, PART_KEYS};
 use super::record::{self, Layout, Overflow};
+use super::sections::{Sections, records_at};
 use super::sink::Sink;
 use super::spec::TableSpec;
 use super::statistics::{Statistics, Tally};
@@ -241,13 +240,11 @@ impl<'p, W: Write> Encoder<'p, W> {
         self.overflow()?;
         let sink = &mut self.sink;
         let overflow = sink.end().map_err(failed)?;
-        let buckets = match self.plan.index {
-            IndexKind::Perfect => 0,
-            IndexKind::Open => {
-                self.pilots = open_index(&self.hashes)?;
-                (self.pilots.len() / BUCKET) as u64
-            }
-        };
+        let mut buckets = 0;
+        if self.plan.index == IndexKind::Open {
+            self.pilots = open_index(&self.hashes)?;
+            buckets = (self.pilots.len() / BUCKET) as u64;
+        }
         sink.write(&self.pilots).map_err(failed)?;
         let index = sink.end().map_err(failed)?;
         sink.write(&self.rows).map_err(failed)?;

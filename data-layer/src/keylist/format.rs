@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::sections::{SECTIONS_AT, Sections, follow, records_at};
 use super::sink::BLOCK;
 use super::v1;
 use crate::types::Millis;
@@ -37,8 +38,6 @@ pub(super) const MOST_STRIDE: u32 = 16 << 10;
 pub const MAX_VECTOR: u32 = 4096;
 /// Where the first name starts; each name has a length byte and 64 bytes of room.
 const NAMES_AT: usize = 512;
-/// Where the section table starts.
-const SECTIONS_AT: usize = 1024;
 
 /// What keys are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -71,46 +70,6 @@ pub enum IndexKind {
     Perfect,
     /// Open addressing in buckets of seven slots: what is used where no perfect hash can be made (two keys with the same hash).
     Open,
-}
-
-/// Where a section is, and the sum of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Section {
-    pub offset: u64,
-    pub length: u64,
-    pub sum: u64,
-}
-
-/// The sections, in the order they stand in the file. Version 1 has no overflow, parts and blocks: their lengths are 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Sections {
-    pub records: Section,
-    pub overflow: Section,
-    /// Pilots of the perfect hash, or buckets of the open one.
-    pub index: Section,
-    pub parts: Section,
-    pub dictionary: Section,
-    pub statistics: Section,
-    pub blocks: Section,
-}
-
-impl Sections {
-    pub fn named(&self) -> [(&'static str, Section); 7] {
-        [
-            ("records", self.records),
-            ("overflow", self.overflow),
-            ("index", self.index),
-            ("parts", self.parts),
-            ("dictionary", self.dictionary),
-            ("statistics", self.statistics),
-            ("blocks", self.blocks),
-        ]
-    }
-
-    /// All that `blocks` covers.
-    pub fn summed(&self) -> impl Iterator<Item = (&'static str, Section)> {
-        self.named().into_iter().take(6)
-    }
 }
 
 /// What the first 4 KiB of a file say.
@@ -205,10 +164,7 @@ impl Header {
             put(NAMES_AT + 128 * slot + 1, name.as_bytes());
         }
         for (slot, (_, section)) in self.sections.named().into_iter().enumerate() {
-            let at = SECTIONS_AT + 32 * slot;
-            put(at, &section.offset.to_le_bytes());
-            put(at + 8, &section.length.to_le_bytes());
-            put(at + 16, &section.sum.to_le_bytes());
+            put(SECTIONS_AT + 32 * slot, &section.encode());
         }
         self.sum = xxh3_64(&out[..SUM_AT]);
         out[SUM_AT..].copy_from_slice(&self.sum.to_le_bytes());
@@ -236,8 +192,16 @@ impl Header {
         }
         let sum = u64_at(head, SUM_AT);
         let found = xxh3_64(&head[..SUM_AT]);
-        if sum != found || u32_at(head, 12) != ENDIAN || version == 0 {
+        if sum != found {
             return Err(corrupt(SUM_AT, format!("expected sum {sum:016x}, found {found:016x}")));
+        }
+        let tag = u32_at(head, 12);
+        if tag != ENDIAN {
+            let detail = format!("expected the byte order {ENDIAN:08x} (little-endian), found {tag:08x}");
+            return Err(corrupt(12, detail));
+        }
+        if version == 0 {
+            return Err(corrupt(8, format!("expected version 1 to {FORMAT_VERSION}, found 0")));
         }
         let fields = if version == 1 { v1::fields(head) } else { Self::fields(head) };
         let header = fields
@@ -317,15 +281,7 @@ impl Header {
             },
             buckets: u64_at(head, 120),
             overflowing: u64_at(head, 128),
-            sections: Sections {
-                records: section(head, 0),
-                overflow: section(head, 1),
-                index: section(head, 2),
-                parts: section(head, 3),
-                dictionary: section(head, 4),
-                statistics: section(head, 5),
-                blocks: section(head, 6),
-            },
+            sections: Sections::decode(head),
             ..Self::shared_fields(head)?
         })
     }
@@ -361,35 +317,6 @@ impl Header {
         }
         Ok(())
     }
-}
-
-/// Where records start in the file: on a huge page where they fill many.
-pub(super) fn records_at(length: u64) -> u64 {
-    if length >= 64 << 20 { 2 << 20 } else { HEADER as u64 }
-}
-
-/// The entry of the section table at a place.
-pub(super) fn section(head: &[u8], slot: usize) -> Section {
-    let at = SECTIONS_AT + 32 * slot;
-    Section { offset: u64_at(head, at), length: u64_at(head, at + 8), sum: u64_at(head, at + 16) }
-}
-
-/// Sections follow one another without gaps from `at` to the end of the file.
-pub(super) fn follow(
-    sections: &[(&'static str, Section)],
-    mut at: u64,
-    end: u64,
-) -> std::result::Result<(), String> {
-    for (name, section) in sections {
-        if section.offset != at || section.length % ALIGN as u64 != 0 {
-            return Err(format!("section {name}: expected offset {at}, found {}", section.offset));
-        }
-        at = at.checked_add(section.length).ok_or("sections are longer than any file")?;
-    }
-    if at != end {
-        return Err(format!("sections end at {at}, the file at {end}"));
-    }
-    Ok(())
 }
 
 /// `<watermark as 20261120T031500Z>-<8 hex of the content's hash>`.

@@ -21,6 +21,7 @@ mod pending;
 mod perfect;
 mod record;
 mod residency;
+mod sections;
 #[cfg(target_os = "linux")]
 mod sigbus;
 mod sink;
@@ -42,12 +43,15 @@ pub use table::{Table, Verify};
 /// Ending of the files of this format.
 pub const EXTENSION: &str = "keylist";
 
+/// Longest key, in bytes.
+pub const MAX_KEY: usize = 256;
+
 /// A key as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key<'a> {
     /// A number; written in decimal, without sign or leading zeros, where text is asked for.
     U64(u64),
-    /// 1 to 256 bytes of UTF-8 without control characters.
+    /// 1 to 256 bytes of any UTF-8.
     Str(&'a str),
 }
 
@@ -77,7 +81,7 @@ impl<'a> Key<'a> {
     #[must_use]
     pub fn of_kind(text: &'a str, kind: KeyKind) -> Option<Self> {
         match kind {
-            KeyKind::String => crate::types::id::check(text).ok().map(|()| Self::Str(text)),
+            KeyKind::String => (1..=MAX_KEY).contains(&text.len()).then_some(Self::Str(text)),
             KeyKind::U64 => {
                 let canonical = text == "0" || (!text.starts_with('0') && !text.starts_with('+'));
                 text.parse().ok().filter(|_| canonical).map(Self::U64)

@@ -363,13 +363,8 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8], place: u32) -> Result<R
         step,
         op: op.ok_or("unknown flags")?,
     };
-    Ok(Record {
-        key: &used[key_at..key_end],
-        vector: &used[vector_at..vector_end],
-        list,
-        occupied: true,
-        next,
-    })
+    let (key, vector) = (&used[key_at..key_end], &used[vector_at..vector_end]);
+    Ok(Record { key, vector, list, occupied: true, next })
 }
 
 /// Reads the rest of a list from where `bytes` start.

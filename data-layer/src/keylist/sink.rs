@@ -4,7 +4,8 @@ use std::io::{Result, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::format::{ALIGN, Section};
+use super::format::ALIGN;
+use super::sections::Section;
 
 /// Bytes that one sum of the `blocks` section covers; blocks start at the start of each section.
 pub(super) const BLOCK: usize = 64 << 10;

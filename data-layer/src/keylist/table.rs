@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::format::{HEADER, Header, KeyKind, Section, u32_at};
+use super::format::{HEADER, Header, KeyKind, u32_at};
 use super::list::List;
 use super::map::Mapped;
 use super::perfect::Part;
 use super::record::{self, Layout, Record};
+use super::sections::Section;
 use super::statistics::Statistics;
 use super::{Key, hash, map, v1};
 use crate::{Error, Result};

@@ -1,11 +1,10 @@
 //! Reading version 1, which earlier programs wrote: records one after another in the order of keys, found by open addressing. Not
 //! for writing it.
 
+use super::sections::{Section, Sections, follow};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::format::{
-    BUCKET, HEADER, Header, KeyKind, ScoreCodec, Sections, align_up, follow, section, u32_at, u64_at,
-};
+use super::format::{BUCKET, HEADER, Header, KeyKind, ScoreCodec, align_up, u32_at, u64_at};
 use super::list::{List, Op, Run};
 use super::table::Table;
 use super::{Key, hash};
@@ -19,10 +18,10 @@ pub(super) fn fields(head: &[u8]) -> Option<Header> {
     Some(Header {
         buckets: u64_at(head, 64),
         sections: Sections {
-            records: section(head, 0),
-            index: section(head, 1),
-            dictionary: section(head, 2),
-            statistics: section(head, 3),
+            records: Section::decode(head, 0),
+            index: Section::decode(head, 1),
+            dictionary: Section::decode(head, 2),
+            statistics: Section::decode(head, 3),
             ..Sections::default()
         },
         ..Header::shared_fields(head)?
