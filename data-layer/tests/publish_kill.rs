@@ -9,9 +9,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use data_layer::Config;
 use data_layer::keylist::{Key, Op, Verify, Writer};
 use data_layer::publish::fault::{POINTS, VARIABLE};
-use data_layer::publish::{Folder, Gate, Journal, What};
+use data_layer::publish::{Arrivals, Folder, Gate, Journal, SETTLE, What};
 use data_layer::registry::{ModelFile, Registry};
 
 const FOLDER: &str = "WEIR_TEST_PUBLISH_FOLDER";
@@ -32,11 +33,12 @@ enum Task {
     Compact,
     /// What is served is damaged.
     FallBack,
+    Watch,
     Model,
     ModelRollback,
 }
 
-const TASKS: [Task; 10] = [
+const TASKS: [Task; 11] = [
     Task::Build,
     Task::Publish,
     Task::BuildAndPublish,
@@ -45,6 +47,7 @@ const TASKS: [Task; 10] = [
     Task::Delta,
     Task::Compact,
     Task::FallBack,
+    Task::Watch,
     Task::Model,
     Task::ModelRollback,
 ];
@@ -99,6 +102,22 @@ fn publish(root: &Path, n: i64) {
     folder.publish(name.as_deref(), Gate::Sound).unwrap();
 }
 
+/// Copies the 5th generation, which [`prepared`] built elsewhere, into the folder, and publishes it as a server does.
+fn watch(root: &Path) {
+    for entry in std::fs::read_dir(root.join(".elsewhere/hot")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().ends_with(".keylist") {
+            std::fs::copy(entry.path(), root.join("hot").join(entry.file_name())).unwrap();
+        }
+    }
+    let mut config = Config::in_folder(root).unwrap();
+    config.tables.dir = root.to_owned();
+    let arrivals = Arrivals::new(&config);
+    while arrivals.look().unsettled {
+        std::thread::sleep(SETTLE);
+    }
+}
+
 /// The n-th model that is published, unless a kill made it necessary to publish one again.
 fn model(n: u32) -> ModelFile {
     ModelFile {
@@ -138,6 +157,7 @@ impl Task {
                 let current = tables(root).current().unwrap().unwrap();
                 tables(root).by("scrub").fall_back(&current, "for a test").unwrap().unwrap();
             }
+            Self::Watch => watch(root),
             Self::Model => drop(models.publish("ctr", &model(3)).unwrap()),
             Self::ModelRollback => drop(models.rollback("ctr").unwrap()),
         }
@@ -151,6 +171,7 @@ impl Task {
             Self::BuildAndPublish => (4, 2),
             Self::Rollback | Self::FallBack => (1, 2),
             Self::Delta | Self::Compact => (5, 2),
+            Self::Watch => (5, 2),
             Self::Model => (2, 3),
             Self::ModelRollback => (2, 1),
         }
@@ -167,6 +188,7 @@ fn prepared() -> tempfile::TempDir {
             Registry::open(root.path(), "main").publish("ctr", &model(n as u32)).unwrap();
         }
     }
+    build(&root.path().join(".elsewhere"), 5);
     std::fs::write(root.path().join("hot/.CURRENT.0.tmp"), b"2099").unwrap();
     std::fs::create_dir(root.path().join("ctr/.9.0.tmp")).unwrap();
     std::fs::write(root.path().join("ctr/.9.0.tmp/model.json"), b"{").unwrap();

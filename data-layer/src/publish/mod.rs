@@ -4,6 +4,7 @@
 //! **Invariant:** a reader sees a whole generation or none. Every file is written under another name, synced, renamed, and the
 //! folder synced; the pointer `CURRENT` moves last, in the same way.
 
+mod arrivals;
 mod fall_back;
 pub mod fault;
 mod folder;
@@ -18,6 +19,7 @@ mod steps;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
+pub use arrivals::{Arrivals, Arrived, Refused, SETTLE};
 pub use folder::{Folder, Generation, Stat};
 pub use gate::{Figures, Gate, Limits};
 pub use journal::{Entry, Journal, What};
@@ -32,6 +35,7 @@ pub use line::{Line, MOST_DELTAS};
 pub use pointer::{Lock, Pointer};
 pub use steps::Published;
 pub(crate) use temporary::{Temporary, sweep};
+pub use watch::Watch;
 
 /// Writes a file so that it is there whole or not at all: a temporary name beside it, fsync, rename, fsync of the folder.
 ///

@@ -55,7 +55,7 @@ impl Folder {
         })?;
         let whole = self.overlay_of(&line, Verify::Full)?;
         let built = self.build(whole.compact(whole.spec(), each)?)?;
-        self.publish_over(Some(&built.generation), gate, Some(&line))
+        self.publish_over(Some(&built.generation), gate, Some(Some(&line)))
     }
 
     /// The current line with a delta on top; the same where it is there already.
@@ -318,7 +318,8 @@ mod tests {
         let first = folder.publish(None, Gate::Sound).unwrap();
         let second = folder.build(whole(&folder, 2, &model)).unwrap().generation;
         let gone = Line::of("20000101T000000Z-00000000");
-        let said = folder.publish_over(Some(&second), Gate::Sound, Some(&gone)).unwrap_err().to_string();
+        let said =
+            folder.publish_over(Some(&second), Gate::Sound, Some(Some(&gone))).unwrap_err().to_string();
         assert!(said.contains("was made of 20000101T000000Z-00000000") && said.contains(&first), "{said}");
         assert_eq!(folder.current().unwrap(), Some(first));
     }

@@ -80,12 +80,12 @@ impl Folder {
         self.publish_over(generation, gate, None)
     }
 
-    /// [`Folder::publish_told`], as long as the current line is `over` (where that is not `None`).
+    /// [`Folder::publish_told`], as long as the current line is that of `over`, which may be none; without `over`, whatever it is.
     pub(super) fn publish_over(
         &self,
         generation: Option<&str>,
         gate: Gate,
-        over: Option<&Line>,
+        over: Option<Option<&Line>>,
     ) -> Result<Published> {
         let newest = self.list()?.into_iter().next().map(|g| g.generation);
         let generation = match generation.map(str::to_owned).or(newest) {
@@ -101,8 +101,9 @@ impl Folder {
             return Err(self.refused(&generation, "has no entries; an empty table is never published"));
         }
         let from = self.current_line().ok().flatten();
-        if let Some(over) = over.filter(|over| from.as_ref() != Some(over)) {
-            let now = from.map_or_else(|| "nothing".to_owned(), |line| line.to_string());
+        if let Some(over) = over.filter(|over| from.as_ref() != *over) {
+            let named = |line: Option<&Line>| line.map_or_else(|| "nothing".to_owned(), Line::to_string);
+            let (over, now) = (named(over), named(from.as_ref()));
             let detail = format!("was made of {over}, but {now} is current by now; do it again");
             return Err(self.refused(&generation, &detail));
         }
