@@ -12,6 +12,7 @@ use data_layer::config::Residency;
 use data_layer::config::check_name;
 use data_layer::ingest::Ingest;
 use data_layer::live::{ItemsGuard, Live};
+use data_layer::publish::{Arrivals, Refused};
 use data_layer::registry::{ModelFile, Models};
 use data_layer::types::{Decision, Millis};
 use data_layer::{Actions, Config};
@@ -31,6 +32,7 @@ pub struct Engine {
     tables: Tables,
     lazy: BTreeSet<String>,
     readers: Option<Readers>,
+    arrivals: Option<Arrivals>,
     models: Models,
     scenes: ArcSwap<Scenes>,
     reloading: Mutex<()>,
@@ -104,6 +106,8 @@ impl Engine {
         let models = Models::open(&config)?;
         let files = load::files(&config)?;
         let scenes = Scenes::compile(files, known(&config, &live, &models)).map_err(Error::Files)?;
+        // Who only reads publishes nothing.
+        let arrivals = (ingest.is_some() && config.tables.watch).then(|| Arrivals::new(&config));
         Ok(Self {
             metrics: Metrics::new(),
             answers: Answers::default(),
@@ -113,6 +117,7 @@ impl Engine {
             tables,
             lazy,
             readers,
+            arrivals,
             models,
             scenes: ArcSwap::from_pointee(scenes),
             reloading: Mutex::default(),
@@ -135,6 +140,20 @@ impl Engine {
             tracing::info!(model = swap.model, from = ?swap.from, to = swap.to, "model swapped in");
         }
         self.recompile(!swapped.is_empty());
+    }
+
+    /// Publishes what was copied into the folders of tables, then does what [`Engine::refresh`] does. Gives back whether something may
+    /// still be on its way, so that another look soon is worth while.
+    pub fn look(&self) -> bool {
+        let arrived = self.arrivals.as_ref().map(Arrivals::look).unwrap_or_default();
+        self.refresh();
+        arrived.unsettled
+    }
+
+    /// What was copied into the folders of tables and is not published, and why.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refused> {
+        self.arrivals.as_ref().map(Arrivals::refused).unwrap_or_default()
     }
 
     /// Compiles all scenes against what is known now, where that has changed. One at a time.

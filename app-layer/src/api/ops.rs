@@ -34,7 +34,7 @@ pub struct Ready {
     pub models: BTreeMap<String, u32>,
     /// Position of the log that counts.
     pub position: String,
-    /// What does not keep it from serving: generations that are not served, or are damaged, and why. Left out where all is well.
+    /// What does not keep it from serving: generations that are not served, not published, or damaged, and why. Left out where all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<FieldError>,
 }
@@ -72,7 +72,8 @@ pub async fn readyz(engine: Data<Engine>) -> HttpResponse {
 fn degraded(engine: &Engine) -> Vec<FieldError> {
     let table = |name: String, detail: String| FieldError { pointer: format!("/tables/{name}"), detail };
     let unserved = engine.tables().errors().into_iter().map(|error| (error.table, error.detail));
-    unserved.map(|(name, detail)| table(name, detail)).collect()
+    let refused = engine.refused().into_iter().map(|refused| (refused.table.clone(), refused.to_string()));
+    unserved.chain(refused).map(|(name, detail)| table(name, detail)).collect()
 }
 
 /// Tables and models that a scene or a bucket names and that can't be served, and why.

@@ -47,7 +47,7 @@ pub struct TableAnswer {
     pub entries: u64,
     /// All generations in its folder, newest first.
     pub generations: Vec<GenerationAnswer>,
-    /// Why the published generation is not served, where it is not.
+    /// Why the published generation is not served, or why one that was copied in is not published, where either is so.
     pub error: Option<String>,
 }
 
@@ -138,6 +138,8 @@ fn describe(engine: &Engine, name: &str) -> Result<TableAnswer> {
     let statistics =
         mapped.map(|m| (m.table().header().lists, m.table().header().entries)).unwrap_or_default();
     let error = engine.tables().errors().into_iter().find(|e| e.table == name).map(|e| e.detail);
+    let error =
+        error.or_else(|| engine.refused().into_iter().find(|r| r.table == name).map(|r| r.to_string()));
     let generation = |g: data_layer::publish::Generation| GenerationAnswer {
         generation: g.generation,
         current: g.current,

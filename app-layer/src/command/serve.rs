@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use data_layer::Config;
 use data_layer::access::Scrubber;
+use data_layer::publish::{SETTLE, Watch};
 
 use super::ConfigFile;
 use crate::error::{Error, Result};
@@ -22,8 +23,10 @@ pub struct Args {
     config: ConfigFile,
 }
 
-/// How often moved tables and models are looked for.
+/// How often moved tables and models are looked for, where the system does not tell of changes before.
 const POLL: Duration = Duration::from_secs(1);
+/// Changes come in bursts: what follows the first so soon is seen by the same look.
+const BURST: Duration = Duration::from_millis(5);
 
 /// Serves.
 ///
@@ -111,12 +114,19 @@ async fn asked_to_stop() {
     let _ = signal::ctrl_c().await;
 }
 
-/// Looks for what moved, each second, away from every request's thread.
+/// Looks for what moved or was copied in, away from every request's thread: when the system tells of a change, and each second.
 fn poll(engine: Arc<Engine>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>> {
     let work = move || {
+        let me = std::thread::current();
+        let mut watch = Watch::new(engine.config().tables_root(), move || me.unpark());
+        let mut wait = SETTLE;
         while !stop.load(Ordering::Acquire) {
-            std::thread::park_timeout(POLL);
-            engine.refresh();
+            if engine.config().tables.watch {
+                watch.keep();
+            }
+            std::thread::park_timeout(wait);
+            std::thread::sleep(BURST);
+            wait = if engine.look() { SETTLE } else { POLL };
             engine.metrics().fold();
         }
     };
