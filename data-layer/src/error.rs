@@ -62,6 +62,14 @@ pub enum Error {
         /// Lists that were asked for.
         of: usize,
     },
+    /// An object store did not answer, or did not hold what it should.
+    #[error("{place}: {detail}")]
+    Store {
+        /// Address of the object or of the store.
+        place: String,
+        /// What it said, without keys.
+        detail: String,
+    },
     /// A value, file or request that does not make sense.
     #[error("{place}: {detail}")]
     Invalid {

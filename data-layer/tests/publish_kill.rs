@@ -12,6 +12,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use data_layer::Config;
 use data_layer::keylist::{Key, Op, Verify, Writer};
 use data_layer::publish::fault::{POINTS, VARIABLE};
+use data_layer::publish::remote::{Address, Options, Remote, Source};
 use data_layer::publish::{Arrivals, Folder, Gate, Journal, SETTLE, What};
 use data_layer::registry::{ModelFile, Registry};
 
@@ -34,11 +35,13 @@ enum Task {
     /// What is served is damaged.
     FallBack,
     Watch,
+    Pull,
+    Push,
     Model,
     ModelRollback,
 }
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 13] = [
     Task::Build,
     Task::Publish,
     Task::BuildAndPublish,
@@ -48,6 +51,8 @@ const TASKS: [Task; 11] = [
     Task::Compact,
     Task::FallBack,
     Task::Watch,
+    Task::Pull,
+    Task::Push,
     Task::Model,
     Task::ModelRollback,
 ];
@@ -110,12 +115,32 @@ fn watch(root: &Path) {
             std::fs::copy(entry.path(), root.join("hot").join(entry.file_name())).unwrap();
         }
     }
-    let mut config = Config::in_folder(root).unwrap();
-    config.tables.dir = root.to_owned();
-    let arrivals = Arrivals::new(&config);
+    let arrivals = Arrivals::new(&config(root));
     while arrivals.look().unsettled {
         std::thread::sleep(SETTLE);
     }
+}
+
+/// Of a server whose tables lie in `root`, and which follows the store beside them.
+fn config(root: &Path) -> Config {
+    let mut config = Config::in_folder(root).unwrap();
+    config.tables.dir = root.to_owned();
+    config.tables.source = Some(store(root));
+    config
+}
+
+fn store(root: &Path) -> Address {
+    Address::Folder(root.join(".store"))
+}
+
+fn push(root: &Path, folder: &Folder) {
+    let remote = Remote::open(&store(root), &Options::default(), "main").unwrap();
+    remote.push(folder, false, &mut |_, _| {}).unwrap();
+}
+
+/// Which generation the store holds; it must be there, whole.
+fn stored(root: &Path) -> i64 {
+    served(&root.join(".store"))
 }
 
 /// The n-th model that is published, unless a kill made it necessary to publish one again.
@@ -158,6 +183,8 @@ impl Task {
                 tables(root).by("scrub").fall_back(&current, "for a test").unwrap().unwrap();
             }
             Self::Watch => watch(root),
+            Self::Pull => assert!(Source::open(&config(root)).unwrap().unwrap().look(&[]).good),
+            Self::Push => push(root, &tables(&root.join(".newer"))),
             Self::Model => drop(models.publish("ctr", &model(3)).unwrap()),
             Self::ModelRollback => drop(models.rollback("ctr").unwrap()),
         }
@@ -166,12 +193,13 @@ impl Task {
     /// Number of the generation, and of the model, that are served after it.
     fn outcome(self) -> (i64, u32) {
         match self {
-            Self::Build | Self::Keep => (2, 2),
+            Self::Build | Self::Keep | Self::Push => (2, 2),
             Self::Publish => (3, 2),
             Self::BuildAndPublish => (4, 2),
             Self::Rollback | Self::FallBack => (1, 2),
             Self::Delta | Self::Compact => (5, 2),
             Self::Watch => (5, 2),
+            Self::Pull => (6, 2),
             Self::Model => (2, 3),
             Self::ModelRollback => (2, 1),
         }
@@ -189,6 +217,12 @@ fn prepared() -> tempfile::TempDir {
         }
     }
     build(&root.path().join(".elsewhere"), 5);
+    std::fs::create_dir(root.path().join(".store")).unwrap();
+    for (place, n) in [(".old", 6), (".newer", 7)] {
+        build(&root.path().join(place), n);
+        publish(&root.path().join(place), n);
+    }
+    push(root.path(), &tables(&root.path().join(".old")));
     std::fs::write(root.path().join("hot/.CURRENT.0.tmp"), b"2099").unwrap();
     std::fs::create_dir(root.path().join("ctr/.9.0.tmp")).unwrap();
     std::fs::write(root.path().join("ctr/.9.0.tmp/model.json"), b"{").unwrap();
@@ -260,7 +294,12 @@ fn kill_at(task: Task, number: usize, point: &str) {
         let told = story.entries.iter().rfind(|entry| entry.moves()).map(|entry| entry.generation.clone());
         let line = folder.current_line().unwrap().map(|line| line.to_string());
         assert_eq!(told, line, "{task:?} at {point}");
-        found
+        let stored = stored(root);
+        assert!(
+            stored == 6 || (task == Task::Push && stored == 7),
+            "{task:?} at {point}: {stored} in the store"
+        );
+        (found.0, found.1, stored)
     };
     let stopped = see();
     child.kill().unwrap();
@@ -273,8 +312,9 @@ fn kill_at(task: Task, number: usize, point: &str) {
     }
     assert_eq!(see(), stopped);
     // Whoever comes next: the same again, unless it was done; then a new generation and a new version.
-    if stopped != task.outcome() {
+    if (stopped.0, stopped.1) != task.outcome() || task == Task::Push {
         task.run(root);
+        assert_eq!(stored(root), if task == Task::Push { 7 } else { 6 });
         assert_eq!((served(root), served_model(root)), task.outcome(), "{task:?} again after {point}");
     }
     let last = build(root, 9);

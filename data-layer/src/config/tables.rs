@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -15,15 +16,17 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use super::check_name;
 use crate::keylist::Residency;
 use crate::publish::Limits;
+use crate::publish::remote::{Address, Options};
 use crate::types::Millis;
 use crate::types::time::parse_span;
 use crate::{Error, Result};
 
 /// Keys of `[tables]`; no table is configured by such a name but under `[tables.named]`.
-const KEYS: &[&str] = &["dir", "keep", "scrub", "readers", "watch", "gate", "named"];
+const KEYS: &[&str] =
+    &["dir", "keep", "scrub", "readers", "watch", "gate", "source", "poll", "store", "named"];
 
 /// Words that are kept for keys to come, so that no file of today changes its meaning then.
-const RESERVED: &[&str] = &["source", "poll", "store", "cache"];
+const RESERVED: &[&str] = &["cache"];
 
 /// `[tables]`: folders of immutable generations.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,12 @@ pub struct Tables {
     pub watch: bool,
     /// `[tables.gate]`: how far a generation may be from the one before.
     pub gate: Limits,
+    /// The store that a server follows; `None`: it serves what is published in its own folder.
+    pub source: Option<Address>,
+    /// How often a server looks there; at least a second.
+    pub poll: Duration,
+    /// `[tables.store]`: how the store is spoken to.
+    pub store: Options,
     /// `[tables.NAME]` and `[tables.named.NAME]`, by name.
     pub named: BTreeMap<String, TableOptions>,
 }
@@ -84,6 +93,9 @@ pub(super) struct RawTables {
     readers: Option<usize>,
     watch: Option<bool>,
     gate: Limits,
+    source: Option<String>,
+    poll: Option<String>,
+    store: Options,
     named: BTreeMap<String, TableOptions>,
     sections: BTreeMap<String, TableOptions>,
 }
@@ -111,6 +123,8 @@ impl RawTables {
         for name in named.keys() {
             check_name(name).map_err(|detail| wrong(&format!("tables.{name}"), detail))?;
         }
+        let source = self.source.map(|text| Address::parse(&text, folder)).transpose();
+        self.store.check().map_err(|(key, detail)| wrong(&format!("tables.store.{key}"), detail))?;
         Ok(Tables {
             dir: folder.join(self.dir.unwrap_or_else(|| PathBuf::from("tables"))),
             keep,
@@ -118,6 +132,9 @@ impl RawTables {
             readers,
             watch: self.watch.unwrap_or(true),
             gate: self.gate,
+            source: source.map_err(|detail| wrong("tables.source", detail))?,
+            poll: poll(self.poll.as_deref()).map_err(|detail| wrong("tables.poll", detail))?,
+            store: self.store,
             named,
         })
     }
@@ -131,6 +148,14 @@ fn scrub(text: Option<&str>) -> std::result::Result<Option<Millis>, String> {
             span if span < 60_000 => Err(format!("expected at least \"1m\", or \"off\", found {text:?}")),
             span => Ok(Some(span)),
         },
+    }
+}
+
+fn poll(text: Option<&str>) -> std::result::Result<Duration, String> {
+    let text = text.unwrap_or("10s");
+    match u64::try_from(parse_span(text)?) {
+        Ok(span) if span >= 1_000 => Ok(Duration::from_millis(span)),
+        _ => Err(format!("expected at least \"1s\", found {text:?}")),
     }
 }
 
@@ -160,6 +185,9 @@ impl<'de> Visitor<'de> for Keys {
                 "readers" => raw.readers = Some(map.next_value()?),
                 "watch" => raw.watch = Some(map.next_value()?),
                 "gate" => raw.gate = map.next_value()?,
+                "source" => raw.source = Some(map.next_value()?),
+                "poll" => raw.poll = Some(map.next_value()?),
+                "store" => raw.store = map.next_value()?,
                 "named" => raw.named = map.next_value()?,
                 _ => {
                     let options = map.next_value_seed(Section(&name))?;

@@ -123,11 +123,14 @@ fn tables_are_configured_one_by_one_and_typos_are_refused() {
     assert_eq!(tables.options("keep").residency, Residency::Locked);
     assert_eq!(tables.options("other"), TableOptions::default());
     assert_eq!(load("[tables]\nscrub = \"off\"\n", &[]).unwrap().tables.scrub, None);
+    let source =
+        load("[tables]\nsource = \"store\"\n", &[("WEIR__TABLES__STORE__REGION", "x")]).unwrap().tables;
+    assert!(source.source.unwrap().to_string().ends_with("/store") && source.store.region.unwrap() == "x");
     let by_variable = load("", &[("WEIR__TABLES__BIG__RESIDENCY", "lazy")]).unwrap();
     assert_eq!(by_variable.tables.options("big").residency, Residency::Lazy);
     for (text, wanted) in [
         ("[tables]\nkepe = 2\n", "weir.toml:2:8: unknown key `kepe`; did you mean `keep`?"),
-        ("[tables]\npoll = 2\n", "weir.toml:2:8: unknown key `poll`; expected one of dir, keep"),
+        ("[tables]\ncache = 2\n", "weir.toml:2:9: unknown key `cache`; expected one of dir, keep"),
         (
             "[tables.big]\nresidence = \"lazy\"\n",
             "weir.toml:2:1: unknown key `residence`; did you mean `residency`?",
@@ -145,6 +148,10 @@ fn tables_are_configured_one_by_one_and_typos_are_refused() {
         ("[tables.x]\n[tables.named.x]\n", "keep one of them"),
         ("[tables]\nscrub = \"1s\"\n", "tables.scrub: expected at least \"1m\""),
         ("[tables]\nscrub = \"daily\"\n", "such as \"24h\", or \"off\""),
+        ("[tables]\npoll = \"1ms\"\n", "tables.poll: "),
+        ("[tables]\nsource = \"gs://b/x\"\n", "tables.source: expected s3://bucket/prefix"),
+        ("[tables.store]\nendpoint = \"http://h\"\n", "tables.store.endpoint: \"http://h\" has no TLS"),
+        ("[tables.store]\nregio = \"x\"\n", "weir.toml:2:1: unknown key `regio`; did you mean `region`?"),
         ("[tables]\nreaders = 0\n", "tables.readers: expected 1 to 256 threads, found 0"),
     ] {
         let said = refused(text, &[]);

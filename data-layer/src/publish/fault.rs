@@ -6,7 +6,7 @@
 //! process waits, so that a test can look at the folder as others see it before it sends the kill.
 
 /// Every point. A test goes through all of them, and fails for one that is never reached.
-pub const POINTS: [&str; 14] = [
+pub const POINTS: [&str; 19] = [
     "write: created",
     "write: filled",
     "write: flushed",
@@ -21,6 +21,11 @@ pub const POINTS: [&str; 14] = [
     "publish: done",
     "rollback: checked",
     "keep: removed",
+    "pull: fetched",
+    "pull: followed",
+    "push: uploaded",
+    "push: checked",
+    "push: done",
 ];
 
 /// Variable that says what to do at points: `list` writes each to standard error as `reached NAME`; a number n stops at the n-th for

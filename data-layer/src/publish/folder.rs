@@ -295,7 +295,7 @@ impl Folder {
 }
 
 /// Whether a name is that of a generation: a time and eight hex digits. A copy under another name would else be the newest of all.
-fn is_generation(name: &str) -> bool {
+pub(super) fn is_generation(name: &str) -> bool {
     let time = |c: char| c.is_ascii_digit() || "TZ-".contains(c);
     let hex = |c: char| c.is_ascii_hexdigit() && !c.is_ascii_uppercase();
     name.rsplit_once('-').is_some_and(|(at, sum)| {

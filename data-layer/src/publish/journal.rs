@@ -59,7 +59,7 @@ pub struct Entry {
     /// The first line of `CURRENT` before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Who did it: `command line`, `http`, `http:<name of the key>`, `watch`, `trainer`.
+    /// Who did it: `command line`, `http`, `http:<name of the key>`, `watch`, `pull`, `trainer`.
     pub by: String,
     /// How it compares with the generation before.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ pub mod journal;
 mod line;
 pub mod overlay;
 mod pointer;
+pub mod remote;
 mod stacking;
 mod steps;
 mod temporary;

@@ -8,9 +8,9 @@ use super::{Line, write_whole};
 use crate::{Error, Result};
 
 /// Name of the pointer file.
-const FILE: &str = "CURRENT";
+pub(super) const FILE: &str = "CURRENT";
 /// Most names a pointer remembers.
-const HISTORY: usize = 64;
+pub(super) const HISTORY: usize = 64;
 
 /// What a pointer file says: the first line is current, the others were, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +40,27 @@ impl Pointer {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(&path)(error)),
         };
-        let mut names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
-        let good = |name: &String| !name.starts_with('.') && !name.contains(['/', '\\']);
-        let Some(current) = names.next().filter(good) else {
-            return Err(Error::invalid(
+        Self::parse(&text).map(Some).ok_or_else(|| {
+            Error::invalid(
                 format!("{}:1", path.display()),
                 "expected the name of a generation; publish one to mend it",
-            ));
-        };
-        Ok(Some(Self { current, history: names.filter(good).collect() }))
+            )
+        })
+    }
+
+    /// What a pointer file says; `None` where its first line names nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut names = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        let good = |name: &String| !name.starts_with('.') && !name.contains(['/', '\\']);
+        let current = names.next().filter(good)?;
+        Some(Self { current, history: names.filter(good).collect() })
+    }
+
+    /// What [`Pointer::parse`] reads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        std::iter::once(&self.current).chain(&self.history).map(|line| format!("{line}\n")).collect()
     }
 
     /// The first line as a generation with its deltas.
@@ -103,10 +115,7 @@ impl Pointer {
     /// # Errors
     /// What the system said.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_whole(&Self::path(folder), |file| {
-            writeln!(file, "{}", self.current)?;
-            self.history.iter().try_for_each(|name| writeln!(file, "{name}"))
-        })
+        write_whole(&Self::path(folder), |file| file.write_all(self.text().as_bytes()))
     }
 }
 

@@ -137,6 +137,21 @@ impl Folder {
         Ok(told)
     }
 
+    /// Makes `CURRENT` say a line that was decided elsewhere, where another gate was passed. What it names must be here, checked whole.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn follow(&self, line: &str) -> Result<()> {
+        let _lock = Lock::take(self.path())?;
+        let from = self.current().ok().flatten();
+        if from.as_deref() == Some(line) {
+            return Ok(());
+        }
+        self.write_down(Entry { from, ..Entry::new(What::Publish, line, self.who()) });
+        Pointer::advance(self.path(), line)?;
+        Ok(())
+    }
+
     /// Makes the line that was published before the current one again: a whole generation, or one delta less. Returns it.
     ///
     /// # Errors
