@@ -12,6 +12,7 @@ use data_layer::config::Residency;
 use data_layer::config::check_name;
 use data_layer::ingest::Ingest;
 use data_layer::live::{ItemsGuard, Live};
+use data_layer::publish::remote::Source;
 use data_layer::publish::{Arrivals, Refused};
 use data_layer::registry::{ModelFile, Models};
 use data_layer::types::{Decision, Millis};
@@ -33,6 +34,7 @@ pub struct Engine {
     lazy: BTreeSet<String>,
     readers: Option<Readers>,
     arrivals: Option<Arrivals>,
+    source: Option<Source>,
     models: Models,
     scenes: ArcSwap<Scenes>,
     reloading: Mutex<()>,
@@ -78,7 +80,13 @@ impl Engine {
         let ingest = Ingest::open(&config)?;
         let live = Arc::clone(ingest.live());
         let signer = Signer::open(&config.live.dir)?;
-        Self::assemble(config, live, Some(ingest), signer, false)
+        let source = Source::open(&config)?;
+        // Scenes may name a table as soon as it has a folder. Where the store is away, what is here must do.
+        if let Some(Err(error)) = source.as_ref().map(Source::folders) {
+            tracing::warn!(%error, "the source of tables can't be read; what is here is served");
+        }
+        let engine = Self::assemble(config, live, Some(ingest), signer, false)?;
+        Ok(Self { source, ..engine })
     }
 
     /// Opens beside a running server or without one: nothing is written, deadlines never pass, so that the same input gives the same
@@ -118,6 +126,7 @@ impl Engine {
             lazy,
             readers,
             arrivals,
+            source: None,
             models,
             scenes: ArcSwap::from_pointee(scenes),
             reloading: Mutex::default(),
@@ -154,6 +163,22 @@ impl Engine {
     #[must_use]
     pub fn refused(&self) -> Vec<Refused> {
         self.arrivals.as_ref().map(Arrivals::refused).unwrap_or_default()
+    }
+
+    /// Looks at the store that tables are pulled from, and swaps in what is new. Takes as long as the network does: for a thread of its
+    /// own.
+    pub fn pull(&self) {
+        let Some(source) = &self.source else { return };
+        let broken: Vec<String> = self.tables.errors().into_iter().map(|error| error.table).collect();
+        if !source.look(&broken).moved.is_empty() {
+            self.refresh();
+        }
+    }
+
+    /// The store that tables are pulled from; `None` where there is none, or when opened read-only.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// Compiles all scenes against what is known now, where that has changed. One at a time.

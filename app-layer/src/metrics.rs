@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use data_layer::publish::remote::Source;
 use metrics::{Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -17,7 +18,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 17] = [
+const HELP: [(&str, &str); 23] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -35,6 +36,18 @@ const HELP: [(&str, &str); 17] = [
     ("weir_table_cache_total", "lists asked of the caches of tables, by table and outcome"),
     ("weir_table_cache_bytes", "what the caches of tables hold, by table"),
     ("weir_log_position", "records in the event log that count"),
+    (
+        "weir_tables_refused",
+        "newer generations that are not served or not published, because they are refused",
+    ),
+    ("weir_source_looks_total", "looks at the store that tables are pulled from, by outcome"),
+    ("weir_source_pulls_total", "generations of tables that were pulled"),
+    ("weir_source_bytes_total", "bytes of generations that were pulled"),
+    ("weir_source_failing", "tables that do not follow the store, and 1 more where it can't be listed"),
+    (
+        "weir_source_since_good_seconds",
+        "time since a look at the store found everything sound; -1 where none did yet",
+    ),
 ];
 
 /// The recorder of one engine.
@@ -146,6 +159,24 @@ impl Metrics {
         }
     }
 
+    /// What keeps newer generations from being served, and how it goes with the store that tables are pulled from.
+    fn source(&self, engine: &Engine) {
+        let gauge = |name, value: f64| self.recorder.register_gauge(&key(name, &[]), &META).set(value);
+        gauge("weir_tables_refused", (engine.tables().errors().len() + engine.refused().len()) as f64);
+        let Some(standing) = engine.source().map(Source::standing) else { return };
+        let count = |name, labels: &[(&'static str, &str)], now| {
+            self.recorder.register_counter(&key(name, labels), &META).absolute(now);
+        };
+        let good = standing.looks.saturating_sub(standing.failures);
+        count("weir_source_looks_total", &[("outcome", "good")], good);
+        count("weir_source_looks_total", &[("outcome", "failed")], standing.failures);
+        count("weir_source_pulls_total", &[], standing.pulls);
+        count("weir_source_bytes_total", &[], standing.bytes);
+        let failing = standing.tables.len() + usize::from(standing.error.is_some());
+        gauge("weir_source_failing", failing as f64);
+        gauge("weir_source_since_good_seconds", standing.since_good.map_or(-1.0, |t| t.as_secs_f64()));
+    }
+
     /// Everything, in the text format.
     #[must_use]
     pub fn render(&self, engine: &Engine) -> String {
@@ -168,6 +199,7 @@ impl Metrics {
             }
         }
         self.tables(engine);
+        self.source(engine);
         let mut text = self.handle.render();
         // A gauge would keep showing generations that are gone; these are written afresh.
         text.push_str("# TYPE weir_generation_info gauge\n");

@@ -6,6 +6,7 @@ use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::config::Right;
+use data_layer::publish::remote::Source;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -34,7 +35,8 @@ pub struct Ready {
     pub models: BTreeMap<String, u32>,
     /// Position of the log that counts.
     pub position: String,
-    /// What does not keep it from serving: generations that are not served, not published, or damaged, and why. Left out where all is well.
+    /// What does not keep it from serving: generations that are not served, not published, not pulled, or damaged, and why. Left out where all
+    /// is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<FieldError>,
 }
@@ -68,12 +70,17 @@ pub async fn readyz(engine: Data<Engine>) -> HttpResponse {
     })
 }
 
-/// What is wrong with generations, although something is served.
+/// What is wrong with generations, although something is served, and with the store that tables are pulled from.
 fn degraded(engine: &Engine) -> Vec<FieldError> {
-    let table = |name: String, detail: String| FieldError { pointer: format!("/tables/{name}"), detail };
-    let unserved = engine.tables().errors().into_iter().map(|error| (error.table, error.detail));
-    let refused = engine.refused().into_iter().map(|refused| (refused.table.clone(), refused.to_string()));
-    unserved.chain(refused).map(|(name, detail)| table(name, detail)).collect()
+    let at = |place: &str, name: &str, detail| FieldError { pointer: format!("/{place}/{name}"), detail };
+    let mut all = Vec::new();
+    all.extend(engine.tables().errors().into_iter().map(|error| at("tables", &error.table, error.detail)));
+    all.extend(engine.refused().iter().map(|refused| at("tables", &refused.table, refused.to_string())));
+    if let Some(standing) = engine.source().map(Source::standing) {
+        all.extend(standing.error.map(|detail| FieldError { pointer: "/source".to_owned(), detail }));
+        all.extend(standing.tables.into_iter().map(|(name, detail)| at("source", &name, detail)));
+    }
+    all
 }
 
 /// Tables and models that a scene or a bucket names and that can't be served, and why.

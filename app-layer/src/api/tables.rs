@@ -47,7 +47,7 @@ pub struct TableAnswer {
     pub entries: u64,
     /// All generations in its folder, newest first.
     pub generations: Vec<GenerationAnswer>,
-    /// Why the published generation is not served, or why one that was copied in is not published, where either is so.
+    /// Why a newer generation is not served: it is bad, was copied in and refused, or can't be pulled; null where all is well.
     pub error: Option<String>,
 }
 
@@ -132,14 +132,14 @@ fn describe(engine: &Engine, name: &str) -> Result<TableAnswer> {
     let generations = folder.list()?;
     let snapshot = engine.tables().snapshot();
     let mapped = snapshot.table(name);
-    if generations.is_empty() && mapped.is_none() {
+    let error = engine.tables().errors().into_iter().find(|e| e.table == name).map(|e| e.detail);
+    let refused = || engine.refused().into_iter().find(|r| r.table == name).map(|r| r.to_string());
+    let error = error.or_else(refused).or_else(|| engine.source()?.error(name));
+    if generations.is_empty() && mapped.is_none() && error.is_none() {
         return Err(unknown(engine, name));
     }
     let statistics =
         mapped.map(|m| (m.table().header().lists, m.table().header().entries)).unwrap_or_default();
-    let error = engine.tables().errors().into_iter().find(|e| e.table == name).map(|e| e.detail);
-    let error =
-        error.or_else(|| engine.refused().into_iter().find(|r| r.table == name).map(|r| r.to_string()));
     let generation = |g: data_layer::publish::Generation| GenerationAnswer {
         generation: g.generation,
         current: g.current,

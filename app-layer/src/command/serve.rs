@@ -40,6 +40,7 @@ pub fn run(args: &Args) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let poller = poll(Arc::clone(&engine), Arc::clone(&stop))?;
     let scrubber = scrub(Arc::clone(&engine), Arc::clone(&stop))?;
+    let puller = pull(&engine, &stop)?;
     let served = actix_web::rt::System::new().block_on(async {
         let (server, addresses) = bind(Arc::clone(&engine))?;
         for address in addresses {
@@ -54,7 +55,10 @@ pub fn run(args: &Args) -> Result<()> {
         server.await.map_err(Error::io("server"))
     });
     stop.store(true, Ordering::Release);
-    for thread in [poller, scrubber] {
+    if let Some(source) = engine.source() {
+        source.stop();
+    }
+    for thread in puller.into_iter().chain([poller, scrubber]) {
         thread.thread().unpark();
         if thread.join().is_err() {
             tracing::error!("a thread that looks after tables failed");
@@ -143,4 +147,19 @@ fn scrub(engine: Arc<Engine>, stop: Arc<AtomicBool>) -> Result<std::thread::Join
         }
     };
     std::thread::Builder::new().name("weir-scrub".to_owned()).spawn(work).map_err(Error::io("thread"))
+}
+
+/// Follows the store that tables are pulled from, where there is one. It has a thread of its own: a store may take minutes to answer.
+fn pull(engine: &Arc<Engine>, stop: &Arc<AtomicBool>) -> Result<Option<std::thread::JoinHandle<()>>> {
+    let Some(source) = engine.source() else { return Ok(None) };
+    tracing::info!(source = %source.address(), "following a source of tables");
+    let (engine, stop) = (Arc::clone(engine), Arc::clone(stop));
+    let work = move || {
+        while !stop.load(Ordering::Acquire) {
+            engine.pull();
+            std::thread::park_timeout(engine.config().tables.poll);
+        }
+    };
+    let thread = std::thread::Builder::new().name("weir-pull".to_owned()).spawn(work);
+    thread.map(Some).map_err(Error::io("thread"))
 }

@@ -4,6 +4,7 @@ mod build;
 mod compact;
 mod get;
 mod publish;
+mod push;
 
 use std::path::PathBuf;
 
@@ -23,7 +24,8 @@ use crate::error::{Error, Result};
   weir table publish tables/item_cf
   weir table publish tables/item_cf --force          # although it is far from the one before
   weir table compact tables/item_cf                  # the served generation and its deltas become one
-  weir table rollback tables/item_cf")]
+  weir table rollback tables/item_cf
+  weir table push tables/item_cf --to s3://bucket/weir")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +53,8 @@ enum Command {
     Publish(publish::Args),
     /// Makes the served generation and the deltas on it one whole generation, and publishes that.
     Compact(compact::Args),
+    /// Uploads what is published to an object store, for servers elsewhere.
+    Push(push::Args),
     /// Goes back to what was published before; takes a delta off.
     Rollback {
         /// The table's folder.
@@ -86,6 +90,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Command::List { folder } => list(&Folder::at(folder)?, format),
         Command::Publish(args) => publish::run(args, format),
+        Command::Push(args) => push::run(args, format),
         Command::Rollback { folder } => {
             let folder = Folder::at(folder)?;
             let generation = folder.rollback()?;
