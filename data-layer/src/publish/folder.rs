@@ -186,6 +186,11 @@ impl Folder {
         Pointer::read(&self.path)?.map(|pointer| pointer.line(&self.path)).transpose()
     }
 
+    /// The first line of `CURRENT`, whatever it says; `None` where there is none, or where it names nothing.
+    pub(super) fn pointed(&self) -> Option<String> {
+        Pointer::read(&self.path).ok().flatten().map(|pointer| pointer.current)
+    }
+
     /// What is served, with its deltas: what `CURRENT` names, or the newest whole generation where nothing was ever published.
     ///
     /// # Errors

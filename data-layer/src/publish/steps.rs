@@ -143,7 +143,7 @@ impl Folder {
     /// What the system said.
     pub fn follow(&self, line: &str) -> Result<()> {
         let _lock = Lock::take(self.path())?;
-        let from = self.current().ok().flatten();
+        let from = self.pointed();
         if from.as_deref() == Some(line) {
             return Ok(());
         }

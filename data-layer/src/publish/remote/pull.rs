@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::{Address, Options, Remote};
 use crate::config::Config;
 use crate::keylist::{EXTENSION, Table, Verify};
-use crate::publish::{Folder, Pointer, Temporary, What, fault, sweep};
+use crate::publish::{Folder, Line, Temporary, What, fault, sweep};
 use crate::{Error, Result};
 
 /// Looks left out at most after failures in a row: where the store did not answer, and where what it holds is bad.
@@ -256,7 +256,7 @@ impl Source {
         let folder = Folder::of(&self.config, name)?.by(WHO);
         let names = generations(line).map_err(|detail| Error::invalid(self.place(name), detail))?;
         // A pointer that can't be read is mended by moving it.
-        let here = Pointer::read(folder.path()).ok().flatten().map(|pointer| pointer.current);
+        let here = folder.pointed();
         let moved = here.as_deref() != Some(line);
         let missing = names.iter().any(|generation| !folder.file(generation).is_file());
         let unread = broken && self.standing.lock().read.get(name).is_none_or(|read| read != line);
@@ -330,14 +330,12 @@ impl Source {
     }
 }
 
-/// The generations that a line of `CURRENT` names.
+/// The generations that a line of `CURRENT` names, the base first.
 pub(super) fn generations(line: &str) -> std::result::Result<Vec<String>, String> {
-    let names: Vec<String> =
-        line.split_whitespace().map(|word| word.trim_start_matches('+').to_owned()).collect();
-    match names.iter().find(|name| !crate::publish::folder::is_generation(name)) {
+    let line = Line::parse(line)?;
+    match line.names().find(|name| !crate::publish::folder::is_generation(name)) {
         Some(other) => Err(format!("expected names of generations, found {other:?}; push one to mend it")),
-        None if names.is_empty() => Err("expected the name of a generation; push one to mend it".to_owned()),
-        None => Ok(names),
+        None => Ok(line.names().map(str::to_owned).collect()),
     }
 }
 
@@ -359,7 +357,7 @@ fn sound(path: &Path, folder: &Folder, generation: &str) -> Result<()> {
             header.generation()
         ));
     }
-    if header.entries == 0 && header.base.is_none() {
+    if header.lists == 0 || (header.entries == 0 && header.vector == 0 && header.base.is_none()) {
         return wrong("has no entries; an empty table is never served".to_owned());
     }
     Ok(())
