@@ -259,8 +259,14 @@ mod tests {
         assert_eq!(Scrubber::at_rate(None, HASTE).round(&tables, &|| true), 1);
         assert_eq!((read(&tables, 1), folder.current().unwrap()), ((KEYS, 0), Some(all[0].clone())));
         // By hand back to what is known to be damaged: it is not followed.
+        let whole = std::fs::read_to_string(folder.path().join("CURRENT")).unwrap();
         std::fs::write(folder.path().join("CURRENT"), &all[2]).unwrap();
         assert!(tables.poll().is_empty());
-        assert_eq!(read(&tables, 1), (KEYS, 0));
+        assert_eq!((read(&tables, 1), tables.damage().len()), ((KEYS, 0), 1));
+        // Once its file is another one, nobody needs to know any more.
+        std::fs::write(folder.path().join("CURRENT"), whole).unwrap();
+        std::fs::copy(folder.file(&all[2]), folder.path().join("new")).unwrap();
+        std::fs::rename(folder.path().join("new"), folder.file(&all[2])).unwrap();
+        assert!(tables.poll().is_empty() && tables.damage().is_empty() && tables.errors().is_empty());
     }
 }

@@ -276,14 +276,14 @@ impl Tables {
         })
     }
 
-    /// Forgets damage that concerns nobody: of files that are gone and not served, of tables that have something newer.
+    /// Forgets damage that concerns nobody: of files that are not served, and are gone, put in order, or older than what is.
     fn forget(&self, before: &Snapshot) {
         self.damage.retain(|table, found| {
             let Some(stack) = before.table(table) else { return true };
             let newest = stack.line().names().last().unwrap_or_default();
-            let there =
-                Folder::of(&self.config, table).is_ok_and(|folder| folder.file(&found.generation).is_file());
-            stack.layer(&found.generation).is_some() || (there && newest < found.generation.as_str())
+            let file = Folder::of(&self.config, table).map(|folder| state(&folder.file(&found.generation)));
+            let is_damaged = file.is_ok_and(|file| file.is_some() && found.is_of(file));
+            stack.layer(&found.generation).is_some() || (is_damaged && newest < found.generation.as_str())
         });
     }
 

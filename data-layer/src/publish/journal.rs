@@ -38,10 +38,8 @@ pub enum What {
     Pull,
     /// A generation was made the current one.
     Publish,
-    /// A generation that was published before was made the current one again.
+    /// The generation that was published before was made the current one again.
     Rollback,
-    /// The gate said no to a generation; what is served stayed.
-    Refuse,
     /// The step before, to what stands in `from`, was written down and never taken.
     CutShort,
     /// `CURRENT` was moved by something that writes no journal.
@@ -56,7 +54,7 @@ pub struct Entry {
     pub time: Millis,
     /// What happened.
     pub what: What,
-    /// The first line of `CURRENT` after it, whole; of a build, a pull or a refusal, the generation.
+    /// The first line of `CURRENT` after it, whole; of a build or a pull, the generation.
     pub generation: String,
     /// The first line of `CURRENT` before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +91,7 @@ impl Entry {
     /// Whether it tells of `CURRENT`.
     #[must_use]
     pub fn moves(&self) -> bool {
-        !matches!(self.what, What::Build | What::Pull | What::Refuse)
+        !matches!(self.what, What::Build | What::Pull)
     }
 
     /// Whether it names this generation: as what is served, as what was built, or as one of the deltas on top.
@@ -182,12 +180,11 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether anything is known of a generation: that it was built or fetched here, or was ever the current one. That it was refused says
-    /// nothing of how it came. A damaged line that holds its name counts.
+    /// Whether anything is known of a generation: that it was built or fetched here, or was ever the current one. A damaged line
+    /// that holds its name counts.
     #[must_use]
     pub fn knows(&self, generation: &str) -> bool {
-        let came = |entry: &&Entry| entry.what != What::Refuse;
-        self.entries.iter().filter(came).any(|entry| entry.names(generation))
+        self.entries.iter().any(|entry| entry.names(generation))
             || self.damaged.iter().any(|line| line.contains(generation))
     }
 
@@ -242,12 +239,12 @@ fn shorten(folder: &Path) -> Result<()> {
     let names: BTreeSet<&str> = entries.iter().flat_map(|entry| names_in(&entry.generation)).collect();
     let there: BTreeSet<&str> = names.into_iter().filter(|name| there(name)).collect();
     let old = entries.len().saturating_sub(NEWEST);
-    let mut told: BTreeSet<(bool, bool, &str)> = BTreeSet::new();
+    let mut told: BTreeSet<(bool, &str)> = BTreeSet::new();
     let mut kept: Vec<&Entry> = Vec::new();
     for (at, entry) in entries.iter().enumerate().rev() {
         let new = names_in(&entry.generation)
             .filter(|name| there.contains(name))
-            .filter(|name| told.insert((entry.moves(), entry.what == What::Refuse, name)))
+            .filter(|name| told.insert((entry.moves(), name)))
             .count();
         if at >= old || new > 0 {
             kept.push(entry);
@@ -321,9 +318,7 @@ mod tests {
         std::fs::write(root.path().join(format!("{}.keylist", name(3))), b"").unwrap();
         let many: Vec<Entry> = (0..12_000).map(|n| Entry::new(What::Build, name(n), "trainer")).collect();
         append(root.path(), &many).unwrap();
-        // That it was refused since does not hide that it was built here.
-        let since = [What::Publish, What::Refuse].map(|what| Entry::new(what, name(3), "trainer"));
-        append(root.path(), &since).unwrap();
+        append(root.path(), &[Entry::new(What::Publish, name(3), "trainer")]).unwrap();
         let journal = Journal::read(root.path()).unwrap();
         assert_eq!(journal.entries.len(), NEWEST + 1);
         assert!(journal.knows(&name(3)) && journal.knows(&name(11_999)) && !journal.knows(&name(4)));
