@@ -266,6 +266,15 @@ fn tables_are_published_and_rolled_back() {
     assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").status, 409);
     assert_eq!(post(&engine, "/v1/tables/hot/publish", "null").status, 200);
     assert_eq!(post(&engine, "/v1/tables/hot/rollback", "").json["generation"], first);
+    let other = site.publish("hot", NOW + 2, &[("all", site::ranking(10..40))]);
+    site.publish("hot", NOW + 3, &[("all", site::ranking(20..50))]);
+    engine.refresh();
+    let back = |to: &Json| post(&engine, "/v1/tables/hot/rollback", json!({"generation": to}).to_string());
+    assert_eq!(back(&first).json["generation"], first);
+    assert_eq!(back(&json!(other)).status, 409, "it was published after that");
+    assert_eq!(back(&json!("../x")).status, 409);
+    assert_eq!(back(&json!(7)).status, 422);
+    assert_eq!(post(&engine, "/v1/tables/hot/rollback", "{\"gen\":1}").status, 422);
     assert_eq!(post(&engine, "/v1/tables/hto/publish", "").status, 404);
     assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"generation\":\"x\"}").status, 404);
     assert_eq!(post(&engine, "/v1/tables/hot/publish", "{\"gen\":1}").status, 422);

@@ -84,6 +84,15 @@ pub struct PublishTable {
     force: Option<bool>,
 }
 
+/// Where to go back to; without a name to the generation that was published before.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "a form for the document")]
+pub struct RollbackTable {
+    /// Name of a generation that was published before.
+    generation: Option<String>,
+}
+
 /// Which version to publish; without one the newest.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -238,23 +238,36 @@ pub async fn publish(
     Ok(HttpResponse::Ok().json(published.await?))
 }
 
-/// Goes back to the generation that was published before.
+/// Goes back to the generation that was published before, or to an earlier one by its name.
 #[utoipa::path(
     post, path = "/v1/tables/{name}/rollback", tag = "tables", params(("name" = String, Path, description = "name of the table")),
+    request_body = Option<super::openapi::RollbackTable>,
     responses(
         (status = 200, body = Published),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "not JSON"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right admin"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown table"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "there is no earlier generation"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "the earlier generation does not verify"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "there is no earlier generation, or not this one"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "the earlier generation does not verify, or a field is wrong"),
     )
 )]
-pub async fn rollback(engine: Data<Engine>, http: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
+pub async fn rollback(
+    engine: Data<Engine>,
+    http: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Result<HttpResponse> {
     let by = keys::allow(&engine, &http, Right::Admin)?;
+    let body = body::read(&engine, &http, payload).await?;
+    let fields = fields(&body, &["generation"])?;
+    let generation =
+        option(&fields, "generation", |v| v.as_str().map(str::to_owned), "the name of a generation")?;
     let rolled = blocking(move || {
         let folder = folder(&engine, &name)?.by(by);
-        folder.rollback().map_err(refused)?;
+        folder.rollback_to(generation.as_deref()).map_err(refused)?;
         swap_in(&engine, &folder, &name)
     });
     Ok(HttpResponse::Ok().json(rolled.await?))

@@ -124,7 +124,8 @@ fn bar(of: u64, what: &str) -> indicatif::ProgressBar {
 /// Messages of the program go to standard error; `RUST_LOG` chooses which, `info` and worse by default.
 fn log_to_stderr() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
     // A second logger in one process (tests) keeps the first.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

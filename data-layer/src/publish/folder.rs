@@ -274,7 +274,8 @@ impl Folder {
 
     pub(super) fn resolve(&self, generation: Option<&str>) -> Result<String> {
         let generation = match generation {
-            Some(generation) => generation.to_owned(),
+            // The name of its file will do.
+            Some(generation) => generation.strip_suffix(".keylist").unwrap_or(generation).to_owned(),
             None => self.served()?.ok_or_else(|| self.none())?,
         };
         if generation.starts_with('.')

@@ -38,8 +38,10 @@ pub enum What {
     Pull,
     /// A generation was made the current one.
     Publish,
-    /// The generation that was published before was made the current one again.
+    /// A generation that was published before was made the current one again.
     Rollback,
+    /// The gate said no to a generation; what is served stayed.
+    Refuse,
     /// The step before, to what stands in `from`, was written down and never taken.
     CutShort,
     /// `CURRENT` was moved by something that writes no journal.
@@ -54,7 +56,7 @@ pub struct Entry {
     pub time: Millis,
     /// What happened.
     pub what: What,
-    /// The first line of `CURRENT` after it, whole; of a build or a pull, the generation.
+    /// The first line of `CURRENT` after it, whole; of a build, a pull or a refusal, the generation.
     pub generation: String,
     /// The first line of `CURRENT` before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +93,7 @@ impl Entry {
     /// Whether it tells of `CURRENT`.
     #[must_use]
     pub fn moves(&self) -> bool {
-        !matches!(self.what, What::Build | What::Pull)
+        !matches!(self.what, What::Build | What::Pull | What::Refuse)
     }
 
     /// Whether it names this generation: as what is served, as what was built, or as one of the deltas on top.
@@ -180,11 +182,12 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Whether anything is known of a generation: that it was built or fetched here, or was ever the current one. A damaged line
-    /// that holds its name counts.
+    /// Whether anything is known of a generation: that it was built or fetched here, or was ever the current one. That it was refused says
+    /// nothing of how it came. A damaged line that holds its name counts.
     #[must_use]
     pub fn knows(&self, generation: &str) -> bool {
-        self.entries.iter().any(|entry| entry.names(generation))
+        let came = |entry: &&Entry| entry.what != What::Refuse;
+        self.entries.iter().filter(came).any(|entry| entry.names(generation))
             || self.damaged.iter().any(|line| line.contains(generation))
     }
 
@@ -239,12 +242,12 @@ fn shorten(folder: &Path) -> Result<()> {
     let names: BTreeSet<&str> = entries.iter().flat_map(|entry| names_in(&entry.generation)).collect();
     let there: BTreeSet<&str> = names.into_iter().filter(|name| there(name)).collect();
     let old = entries.len().saturating_sub(NEWEST);
-    let mut told: BTreeSet<(bool, &str)> = BTreeSet::new();
+    let mut told: BTreeSet<(bool, bool, &str)> = BTreeSet::new();
     let mut kept: Vec<&Entry> = Vec::new();
     for (at, entry) in entries.iter().enumerate().rev() {
         let new = names_in(&entry.generation)
             .filter(|name| there.contains(name))
-            .filter(|name| told.insert((entry.moves(), name)))
+            .filter(|name| told.insert((entry.moves(), entry.what == What::Refuse, name)))
             .count();
         if at >= old || new > 0 {
             kept.push(entry);
@@ -318,7 +321,9 @@ mod tests {
         std::fs::write(root.path().join(format!("{}.keylist", name(3))), b"").unwrap();
         let many: Vec<Entry> = (0..12_000).map(|n| Entry::new(What::Build, name(n), "trainer")).collect();
         append(root.path(), &many).unwrap();
-        append(root.path(), &[Entry::new(What::Publish, name(3), "trainer")]).unwrap();
+        // That it was refused since does not hide that it was built here.
+        let since = [What::Publish, What::Refuse].map(|what| Entry::new(what, name(3), "trainer"));
+        append(root.path(), &since).unwrap();
         let journal = Journal::read(root.path()).unwrap();
         assert_eq!(journal.entries.len(), NEWEST + 1);
         assert!(journal.knows(&name(3)) && journal.knows(&name(11_999)) && !journal.knows(&name(4)));

@@ -94,19 +94,30 @@ impl Pointer {
         Ok(next)
     }
 
-    /// The pointer after a step back; the name that was current is forgotten, so that two steps go two back.
+    /// The pointer after a step back, to the line of a generation that was current before, else to the newest of those. The names that
+    /// were current after it are forgotten, so that two steps go two back.
     ///
     /// # Errors
-    /// Nothing was published before.
-    pub fn back(self, folder: &Path) -> Result<Self> {
-        let mut history = self.history.into_iter();
-        let Some(current) = history.next() else {
+    /// Nothing, or not this, was published before.
+    pub fn back(self, folder: &Path, to: Option<&str>) -> Result<Self> {
+        let is = |line: &String| to.is_none_or(|name| line.split_whitespace().next() == Some(name));
+        let Some(at) = self.history.iter().position(is) else {
+            let hint = match (to, self.history.is_empty()) {
+                (_, true) => format!("; {} is the first that was published", self.current),
+                (None, _) => String::new(),
+                (Some(name), _) => format!(
+                    "; {name} is not among those that were published before: {}; `weir table publish` serves any that is there",
+                    self.history.join(", ")
+                ),
+            };
             return Err(Error::NotFound {
                 what: "earlier generation",
                 name: folder.display().to_string(),
-                hint: format!("; {} is the first that was published", self.current),
+                hint,
             });
         };
+        let mut history = self.history.into_iter().skip(at);
+        let current = history.next().unwrap_or(self.current);
         Ok(Self { current, history: history.collect() })
     }
 

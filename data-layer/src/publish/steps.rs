@@ -118,8 +118,11 @@ impl Folder {
             return Ok(told);
         }
         // A delta is as far from what it is on as it says; the gate looks at the whole that is made of them.
-        if header.base.is_none() {
-            self.pass(&table, gate, &mut told)?;
+        if header.base.is_none()
+            && let Err(error) = self.pass(&table, gate, &mut told)
+        {
+            self.tell_refusal(told, &error);
+            return Err(error);
         }
         let detail = (!told.warnings.is_empty()).then(|| told.warnings.join("; "));
         let entry = Entry {
@@ -157,13 +160,22 @@ impl Folder {
     /// # Errors
     /// Nothing was published before, or it is gone or corrupt; the pointer then stays.
     pub fn rollback(&self) -> Result<String> {
+        self.rollback_to(None)
+    }
+
+    /// Makes a generation that was published before the current one again: the named one, else the one before. What was published
+    /// after it is forgotten, so that the next step goes further back. Returns its name.
+    ///
+    /// # Errors
+    /// It was not published before, or it is gone or corrupt; the pointer then stays.
+    pub fn rollback_to(&self, generation: Option<&str>) -> Result<String> {
         if !self.path().is_dir() {
             return Err(self.none());
         }
         let _lock = Lock::take(self.path())?;
         let now = Pointer::read(self.path())?.ok_or_else(|| self.none())?;
         let from = now.current.clone();
-        let pointer = now.back(self.path())?;
+        let pointer = now.back(self.path(), generation)?;
         for name in pointer.line(self.path())?.names() {
             self.open(Some(name), Verify::Full)?;
         }
@@ -242,6 +254,13 @@ impl Folder {
         told.forced = true;
         told.warnings.push(format!("the gate was overridden: {said}"));
         Ok(())
+    }
+
+    /// Writes down that the gate said no; nothing where it did not come to that.
+    fn tell_refusal(&self, told: Published, error: &Error) {
+        let Published { generation, from, gate: Some(gate), .. } = told else { return };
+        let (gate, detail) = (Some(gate), Some(error.to_string()));
+        self.write_down(Entry { from, gate, detail, ..Entry::new(What::Refuse, generation, self.who()) });
     }
 
     pub(super) fn refused(&self, generation: &str, detail: &str) -> Error {

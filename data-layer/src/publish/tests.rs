@@ -113,13 +113,14 @@ fn the_gate_refuses_what_shrank_unless_forced_and_the_journal_tells() {
             (What::Build, first.as_str(), "trainer", false),
             (What::Publish, &first, "trainer", false),
             (What::Build, &small, "trainer", false),
+            (What::Refuse, &small, "trainer", false),
             (What::Publish, &small, "trainer", false),
             (What::Rollback, &first, "trainer", false),
             (What::Publish, &small, "http:shop", true),
         ]
     );
-    assert_eq!(entries[5].gate, forced.gate);
-    assert_eq!(entries[5].gate.as_ref().map(|figures| figures.coverage), Some(0.4));
+    assert_eq!((&entries[6].gate, &entries[3].gate), (&forced.gate, &forced.gate));
+    assert_eq!(entries[6].gate.as_ref().map(|figures| figures.coverage), Some(0.4));
 }
 
 #[test]

@@ -205,7 +205,7 @@ impl Registry {
             return Err(not_found(name, None));
         }
         let _lock = Lock::take(&folder)?;
-        let pointer = Pointer::read(&folder)?.ok_or_else(|| not_found(name, None))?.back(&folder)?;
+        let pointer = Pointer::read(&folder)?.ok_or_else(|| not_found(name, None))?.back(&folder, None)?;
         let version = number(&folder, &pointer)?;
         self.load(name, Some(version))?;
         pointer.write(&folder)?;

@@ -6,7 +6,7 @@ use data_layer::publish::Folder;
 use serde_json::json;
 
 use super::super::{Format, bar};
-use super::publish::GateArgs;
+use super::publish::{GateArgs, remove_old, tell_removed};
 use crate::error::Result;
 
 /// Which table, and within what.
@@ -24,22 +24,24 @@ pub struct Args {
 /// There is no delta, something is damaged, or the gate says no; what is served then stays.
 pub fn run(args: &Args, format: Format) -> Result<()> {
     let folder = Folder::at(&args.folder)?;
-    let gate = args.gate.gate()?;
+    let (gate, keep) = (args.gate.gate()?, args.gate.keep()?);
     let bar = bar(0, "lists written");
     let told = folder.compact(gate, &mut |lists| bar.set_position(lists))?;
     bar.finish_and_clear();
     for warning in &told.warnings {
         eprintln!("{}: {warning}", folder.path().display());
     }
+    let removed = remove_old(&folder, keep);
     let from = told.from.clone().unwrap_or_default();
     match format {
         Format::Text => {
-            println!("{}: published {}, made of {from}", folder.path().display(), told.generation)
+            println!("{}: published {}, made of {from}", folder.path().display(), told.generation);
+            tell_removed(&folder, &removed);
         }
         Format::Json => println!(
             "{}",
             json!({"table": folder.name(), "generation": told.generation, "from": from, "gate": told.gate,
-                "forced": told.forced})
+                "forced": told.forced, "removed": removed})
         ),
     }
     Ok(())

@@ -3,14 +3,17 @@
 mod build;
 mod compact;
 mod get;
+mod list;
 mod publish;
 mod push;
+mod shown;
+mod stat;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use data_layer::publish::{Folder, Stat};
-use data_layer::types::time;
+use data_layer::keylist::Verify;
+use data_layer::publish::Folder;
 use serde_json::json;
 
 use super::Format;
@@ -21,10 +24,12 @@ use crate::error::{Error, Result};
 #[command(after_help = "Examples:
   weir table build --input sim.parquet --key item --item similar --score score --out tables/item_cf
   weir table get tables/item_cf i1
+  weir table list tables/item_cf                     # what is served, what was, what was refused, and by whom
   weir table publish tables/item_cf
   weir table publish tables/item_cf --force          # although it is far from the one before
   weir table compact tables/item_cf                  # the served generation and its deltas become one
   weir table rollback tables/item_cf
+  weir table rollback tables/item_cf 20261119T031500Z-88e07d12
   weir table push tables/item_cf --to s3://bucket/weir")]
 pub struct Args {
     #[command(subcommand)]
@@ -44,7 +49,7 @@ enum Command {
     Stat(One),
     /// Checks every byte of a generation.
     Verify(One),
-    /// Lists all generations, newest first.
+    /// Lists all generations, newest first: which is served, was, or was refused; and the end of the journal.
     List {
         /// The table's folder.
         folder: PathBuf,
@@ -55,10 +60,12 @@ enum Command {
     Compact(compact::Args),
     /// Uploads what is published to an object store, for servers elsewhere.
     Push(push::Args),
-    /// Goes back to what was published before; takes a delta off.
+    /// Goes back to what was published before, or to an earlier generation by its name; takes a delta off.
     Rollback {
         /// The table's folder.
         folder: PathBuf,
+        /// Which of those that were published before; default the last of them.
+        generation: Option<String>,
     },
 }
 
@@ -75,93 +82,47 @@ struct One {
 /// # Errors
 /// What the files say.
 pub fn run(args: &Args) -> Result<()> {
-    let format = args.format;
-    match &args.command {
+    one(&args.command, args.format).map_err(mended)
+}
+
+fn one(command: &Command, format: Format) -> Result<()> {
+    match command {
         Command::Build(args) => build::run(args, format),
         Command::Get(args) => get::run(args, format),
         Command::Compact(args) => compact::run(args, format),
         Command::Stat(one) => {
-            show(&Folder::at(&one.folder)?.stat(one.generation.as_deref())?, format, "");
-            Ok(())
+            stat::run(&Folder::at(&one.folder)?, one.generation.as_deref(), Verify::Open, format)
         }
         Command::Verify(one) => {
-            show(&Folder::at(&one.folder)?.verify(one.generation.as_deref())?, format, "every byte checks\n");
-            Ok(())
+            stat::run(&Folder::at(&one.folder)?, one.generation.as_deref(), Verify::Full, format)
         }
-        Command::List { folder } => list(&Folder::at(folder)?, format),
+        Command::List { folder } => list::run(&Folder::at(folder)?, format),
         Command::Publish(args) => publish::run(args, format),
         Command::Push(args) => push::run(args, format),
-        Command::Rollback { folder } => {
+        Command::Rollback { folder, generation } => {
             let folder = Folder::at(folder)?;
-            let generation = folder.rollback()?;
-            say(&folder, "rolled back to", &generation, format);
+            let generation = folder.rollback_to(generation.as_deref())?;
+            match format {
+                Format::Text => println!("{}: rolled back to {generation}", folder.path().display()),
+                Format::Json => println!("{}", json!({"table": folder.name(), "generation": generation})),
+            }
             Ok(())
         }
     }
 }
 
-fn list(folder: &Folder, format: Format) -> Result<()> {
-    if !folder.path().is_dir() {
-        return Err(Error::Data(data_layer::Error::NotFound {
-            what: "table",
-            name: folder.path().display().to_string(),
-            hint: "; expected the folder DIR/NAME of a table".to_owned(),
-        }));
-    }
-    let generations = folder.list()?;
-    match format {
-        Format::Text => {
-            for g in generations {
-                let mark = match (g.current, g.on_top) {
-                    (_, true) => "+",
-                    (true, _) => "*",
-                    _ => " ",
-                };
-                println!("{mark} {}\t{} bytes", g.generation, g.bytes);
-            }
+/// A damaged file, with how to mend it.
+fn mended(error: Error) -> Error {
+    match error {
+        Error::Data(data_layer::Error::Corrupt { path, section, offset, detail }) => {
+            let mend = "build or copy it again; `weir table rollback` goes back to the one before";
+            Error::Data(data_layer::Error::Corrupt {
+                path,
+                section,
+                offset,
+                detail: format!("{detail}; {mend}"),
+            })
         }
-        Format::Json => {
-            let all: Vec<_> = generations
-                .iter()
-                .map(|g| json!({"generation": g.generation, "current": g.current, "on_top": g.on_top, "bytes": g.bytes}))
-                .collect();
-            println!("{}", json!({"table": folder.name(), "generations": all}));
-        }
-    }
-    Ok(())
-}
-
-fn show(stat: &Stat, format: Format, note: &str) {
-    match format {
-        Format::Json => println!("{}", serde_json::to_string(stat).unwrap_or_default()),
-        Format::Text => {
-            let s = &stat.statistics;
-            println!("{} of table {} in namespace {}", stat.generation, stat.table, stat.namespace);
-            println!(
-                "format {}, watermark {}, {} bytes",
-                stat.format,
-                time::format_rfc3339(stat.watermark),
-                stat.bytes
-            );
-            println!(
-                "{} lists ({} empty, longest {}), {} entries, {} items",
-                s.lists, s.empty_lists, s.longest, s.entries, s.items
-            );
-            println!("scores {} to {}, stored within {}", s.least_score, s.greatest_score, s.score_error);
-            if let Some(sum) = &stat.delta_of {
-                println!("a delta of the generation with sum {sum}");
-            }
-            for delta in &stat.deltas {
-                println!("+ {delta} on top");
-            }
-            print!("{note}");
-        }
-    }
-}
-
-fn say(folder: &Folder, what: &str, generation: &str, format: Format) {
-    match format {
-        Format::Text => println!("{}: {what} {generation}", folder.path().display()),
-        Format::Json => println!("{}", json!({"table": folder.name(), "generation": generation})),
+        other => other,
     }
 }
