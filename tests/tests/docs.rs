@@ -104,6 +104,13 @@ fn requests_are_answered() {
         assert_eq!(answer.status, 200, "{}: {}", block.place(), answer.text);
         assert_eq!(answer.json()["rejected"], Value::Array(Vec::new()), "{}: {}", block.place(), answer.text);
     }
+    // `POST /path`, and the body below it.
+    for block in blocks("http") {
+        let (call, body) = block.text.split_once('\n').expect("a call and a body");
+        let path = call.strip_prefix("POST ").unwrap_or_else(|| panic!("{}: expected POST", block.place()));
+        let answer = server.client.post(path, body);
+        assert_eq!(answer.status, 200, "{}: {}", block.place(), answer.text);
+    }
 }
 
 #[test]
