@@ -6,5 +6,6 @@ pub mod programs;
 pub mod server;
 pub mod site;
 pub mod source;
+pub mod store;
 pub mod study;
 pub mod tree;

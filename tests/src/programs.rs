@@ -38,8 +38,18 @@ pub struct Said {
 /// If it can't be started.
 #[must_use]
 pub fn run(name: &str, arguments: &[&str]) -> Said {
+    run_with(name, arguments, &[])
+}
+
+/// The same with variables in its environment.
+///
+/// # Panics
+/// If it can't be started.
+#[must_use]
+pub fn run_with(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
     let output = Command::new(program(name))
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");

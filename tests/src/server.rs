@@ -35,6 +35,15 @@ impl Server {
     /// If the program can't be started.
     #[must_use]
     pub fn start_only(config: &Path) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with variables in its environment.
+    ///
+    /// # Panics
+    /// If the program can't be started.
+    #[must_use]
+    pub fn start_with(config: &Path, environment: &[(&str, &str)]) -> Self {
         let port = free_port();
         let log = config.with_extension(format!("{port}.log"));
         let file = File::create(&log).expect("a file for what the server says");
@@ -42,6 +51,7 @@ impl Server {
             .args(["serve", "--config"])
             .arg(config)
             .env("WEIR__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
             .stderr(file)
