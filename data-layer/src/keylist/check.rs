@@ -156,7 +156,7 @@ impl Table {
         for found in self.iter() {
             let (key, list) = found?;
             let same = self.find(key)?;
-            if same.is_none_or(|same| !std::ptr::eq(same.head.items.as_ptr(), list.head.items.as_ptr())) {
+            if same.is_none_or(|same| !std::ptr::eq(same.head.start(), list.head.start())) {
                 return Err(self.corrupt("index", at, format!("key {key} is not found where it stands")));
             }
             let mut known = true;

@@ -59,16 +59,34 @@ pub struct List<'a> {
     pub(super) op: Op,
 }
 
-/// Places that stand together. `items` and `scores` may go on behind what belongs to the run.
+/// Places that stand together: small, because it is copied for every list that is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'a> {
-    pub items: &'a [u8],
-    pub scores: &'a [u8],
-    pub count: usize,
+    /// Items, then scores.
+    bytes: &'a [u8],
+    /// Where the scores start.
+    scores: u32,
+    count: u32,
 }
 
-impl Run<'_> {
-    pub const EMPTY: Self = Self { items: &[], scores: &[], count: 0 };
+impl<'a> Run<'a> {
+    pub const EMPTY: Self = Self { bytes: &[], scores: 0, count: 0 };
+
+    /// So many places, whose items start where the bytes do and whose scores start at `scores`.
+    #[inline]
+    pub fn new(bytes: &'a [u8], scores: usize, count: usize) -> Self {
+        Self { bytes, scores: scores as u32, count: count as u32 }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Where the run starts in memory.
+    pub fn start(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
 }
 
 impl<'a> List<'a> {
@@ -80,7 +98,7 @@ impl<'a> List<'a> {
     /// Number of places.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.head.count + self.tail.count
+        self.head.len() + self.tail.len()
     }
 
     /// Whether the key is there with nothing in its list.
@@ -98,8 +116,9 @@ impl<'a> List<'a> {
     /// The first `n` places, or all where there are fewer.
     #[must_use]
     pub fn first(mut self, n: usize) -> Self {
-        self.head.count = self.head.count.min(n);
-        self.tail.count = self.tail.count.min(n - self.head.count);
+        let head = self.head.len().min(n);
+        self.tail.count = self.tail.len().min(n - head) as u32;
+        self.head.count = head as u32;
         self
     }
 
@@ -124,15 +143,14 @@ impl<'a> List<'a> {
     pub fn columns<'r>(&self, room: &'r mut Room) -> (&'r [u32], &'r [f32]) {
         let len = self.len();
         // The last group of eight is unpacked whole.
-        let enough = self.head.count.next_multiple_of(8).max(len.next_multiple_of(8));
+        let (head, enough) = (self.head.len(), len.next_multiple_of(8));
         if room.items.len() < enough {
             room.items.resize(enough, 0);
             room.scores.resize(enough, 0.0);
         }
-        self.fill(&self.head, 0, &mut room.items, &mut room.scores[..self.head.count]);
+        self.fill(&self.head, 0, &mut room.items, &mut room.scores[..head]);
         if self.tail.count > 0 {
-            let (items, scores) =
-                (&mut room.items[self.head.count..], &mut room.scores[self.head.count..len]);
+            let (items, scores) = (&mut room.items[head..], &mut room.scores[head..len]);
             self.fill(&self.tail, 0, items, scores);
         }
         (&room.items[..len], &room.scores[..len])
@@ -144,8 +162,8 @@ impl<'a> List<'a> {
         let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
         for run in [&self.head, &self.tail] {
             let mut at = 0;
-            while at < run.count {
-                let places = (run.count - at).min(CHUNK);
+            while at < run.len() {
+                let places = (run.len() - at).min(CHUNK);
                 self.fill(run, at, &mut items, &mut scores[..places]);
                 each(&items[..places], &scores[..places]);
                 at += places;
@@ -156,10 +174,13 @@ impl<'a> List<'a> {
     /// As many places from `at` on as there are scores to fill; of the items a whole group of eight where there is room.
     fn fill(&self, run: &Run<'_>, at: usize, items: &mut [u32], scores: &mut [f32]) {
         let whole = scores.len().next_multiple_of(8).min(items.len());
-        kernel::unpack(&run.items[at / 8 * self.bits as usize..], self.bits, &mut items[..whole]);
+        let levels = run.scores as usize;
+        kernel::unpack(&run.bytes[at / 8 * self.bits as usize..], self.bits, &mut items[..whole]);
         match self.codec {
-            ScoreCodec::Affine => kernel::dequantise(&run.scores[at * 2..], self.least, self.step, scores),
-            ScoreCodec::Exact => kernel::exact(&run.scores[at * 4..], scores),
+            ScoreCodec::Affine => {
+                kernel::dequantise(&run.bytes[levels + at * 2..], self.least, self.step, scores)
+            }
+            ScoreCodec::Exact => kernel::exact(&run.bytes[levels + at * 4..], scores),
         }
     }
 }
@@ -196,7 +217,7 @@ impl Iterator for ListIter<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<(u32, f32)> {
-        if self.at == self.run.count {
+        if self.at == self.run.len() {
             if self.list.tail.count == 0 {
                 return None;
             }
@@ -205,7 +226,7 @@ impl Iterator for ListIter<'_> {
         }
         let place = self.at % CHUNK;
         if place == 0 {
-            let places = (self.run.count - self.at).min(CHUNK);
+            let places = (self.run.len() - self.at).min(CHUNK);
             self.list.fill(&self.run, self.at, &mut self.items, &mut self.scores[..places]);
         }
         self.at += 1;
@@ -213,22 +234,22 @@ impl Iterator for ListIter<'_> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.run.count - self.at + self.list.tail.count;
+        let left = self.run.len() - self.at + self.list.tail.len();
         (left, Some(left))
     }
 
     fn fold<B, F: FnMut(B, (u32, f32)) -> B>(mut self, first: B, mut each: F) -> B {
         let mut folded = first;
         // What is left of a chunk that was begun; whole chunks then.
-        while !self.at.is_multiple_of(CHUNK) && self.at < self.run.count {
+        while !self.at.is_multiple_of(CHUNK) && self.at < self.run.len() {
             let Some(place) = self.next() else { return folded };
             folded = each(folded, place);
         }
         let (list, mut at) = (&self.list, self.at);
         let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
         for run in [&self.run, &list.tail] {
-            while at < run.count {
-                let places = (run.count - at).min(CHUNK);
+            while at < run.len() {
+                let places = (run.len() - at).min(CHUNK);
                 list.fill(run, at, &mut items, &mut scores[..places]);
                 folded = items[..places].iter().copied().zip(scores).fold(folded, &mut each);
                 at += places;

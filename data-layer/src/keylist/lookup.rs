@@ -68,7 +68,13 @@ impl Table {
         if self.header.version == 1 {
             return v1::find(self, key);
         }
-        Ok(self.find_record(key, hash::of(key))?.map(|record| record.list))
+        let hash = hash::of(key);
+        if self.header.index == IndexKind::Open {
+            return Ok(self.find_open(key, hash)?.map(|record| record.list));
+        }
+        let place = self.place(hash, self.pilot_line(hash));
+        self.ask_for_record(place.slot);
+        self.list_at(key, place)
     }
 
     /// The record of a key, with the rest of its list.
@@ -106,7 +112,19 @@ impl Table {
         Place { slot: part.first_slot + u64::from(slot), line }
     }
 
+    /// The list of a key at its place.
     #[inline(always)]
+    fn list_at(&self, key: Key<'_>, place: Place) -> Result<Option<List<'_>>> {
+        let usual = record::usual(&self.layout, self.slot(place.slot), record::inside(place.slot), key);
+        if usual.is_some() { Ok(usual) } else { self.otherwise(key, place) }
+    }
+
+    /// A list that goes on in the overflow, a key that is not there, or damage.
+    #[inline(never)]
+    fn otherwise(&self, key: Key<'_>, place: Place) -> Result<Option<List<'_>>> {
+        Ok(self.find_at(key, place)?.map(|record| record.list))
+    }
+
     fn find_at(&self, key: Key<'_>, place: Place) -> Result<Option<Record<'_>>> {
         let record = self.whole_record(place.slot)?;
         if is(record.key, key) && record.occupied {
@@ -164,7 +182,6 @@ impl Table {
     }
 
     /// The record in a slot, with what of it stands in the overflow.
-    #[inline(always)]
     pub(super) fn whole_record(&self, slot: u64) -> Result<Record<'_>> {
         let bytes = self.slot(slot);
         let record = record::read(&self.layout, bytes, record::inside(slot)).map_err(|wrong| {
@@ -246,9 +263,7 @@ impl Table {
             }
             if let Some(at) = step.checked_sub(TO_RECORD + TO_READ) {
                 let found = match key_of(keys[at]) {
-                    Some(key) => {
-                        self.find_at(key, places[at % RING]).map(|found| found.map(|found| found.list))
-                    }
+                    Some(key) => self.list_at(key, places[at % RING]),
                     None => Ok(None),
                 };
                 each(at, found);

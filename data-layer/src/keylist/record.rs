@@ -308,8 +308,45 @@ fn key_length(bytes: &[u8]) -> usize {
     bytes.get(HEAD..HEAD + 2).map_or(0, |two| usize::from(u16::from_le_bytes([two[0], two[1]])))
 }
 
-/// Reads a record that starts where `bytes` do and ends within them; `place` is [`inside`] or [`outside`].
+/// The list of a key where its record is as most are: this key's, all of it in its place, the sum right. `None` says only that it is
+/// not; [`read`] finds out what there is. Nothing is put together here that the caller does not ask for.
 #[inline(always)]
+pub(super) fn usual<'a>(layout: &Layout, bytes: &'a [u8], place: u32, key: Key<'_>) -> Option<List<'a>> {
+    let word = u32_at(bytes, 4);
+    if word & (OCCUPIED | TAIL | ELSEWHERE | !KNOWN) != OCCUPIED {
+        return None;
+    }
+    let key_end = match (key, layout.keys) {
+        (Key::U64(number), KeyKind::U64) if u64_at(bytes, HEAD) == number => HEAD + 8,
+        (Key::Str(text), KeyKind::String) => {
+            let end = HEAD + 2 + key_length(bytes);
+            (bytes.get(HEAD + 2..end)? == text.as_bytes()).then_some(end)?
+        }
+        _ => return None,
+    };
+    let count = (word & COUNT) as usize;
+    let vector = if word & VECTOR == 0 { 0 } else { layout.vector as usize * 4 };
+    let parameters = layout.parameters(count);
+    let items = key_end + vector + parameters;
+    let scores = items + (count * layout.bits as usize).div_ceil(8);
+    let used = bytes.get(..scores + count * layout.width())?;
+    if hash::sum(&used[4..]) ^ place != u32_at(used, 0) {
+        return None;
+    }
+    let parameter = |before: usize| f32::from_bits(u32_at(used, items - before));
+    let (least, step) = if parameters > 0 { (parameter(8), parameter(4)) } else { (0.0, 0.0) };
+    Some(List {
+        head: Run::new(&used[items..], scores - items, count),
+        tail: Run::EMPTY,
+        bits: layout.bits,
+        codec: layout.scores,
+        least,
+        step,
+        op: Op::of(word >> OP_AT & 3)?,
+    })
+}
+
+/// Reads a record that starts where `bytes` do and ends within them; `place` is [`inside`] or [`outside`].
 pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8], place: u32) -> Result<Record<'a>, Wrong> {
     const LONG: Wrong = "a length is too large";
     let word = u32_at(bytes, 4);
@@ -353,7 +390,7 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8], place: u32) -> Result<R
     let parameter = |from: usize| f32::from_bits(u32_at(used, from));
     let (least, step) =
         if items > vector_end { (parameter(items - 8), parameter(items - 4)) } else { (0.0, 0.0) };
-    let run = Run { items: &used[items..], scores: &used[scores..], count: head };
+    let run = Run::new(&used[items..], scores - items, head);
     let list = List {
         head: run,
         tail: Run::EMPTY,
@@ -380,7 +417,7 @@ pub(super) fn read_tail<'a>(
     if u32_at(used, 4) as usize != count {
         return Err("the rest of a list is that of another");
     }
-    Ok(Run { items: &used[HEAD..], scores: &used[scores..], count })
+    Ok(Run::new(&used[HEAD..], scores - HEAD, count))
 }
 
 #[inline]

@@ -114,7 +114,7 @@ pub(super) fn record(table: &Table, at: usize) -> Result<Found<'_>> {
     let parameter = |from: usize| f32::from_bits(u32_at(record, from));
     let (least, step) =
         if affine { (parameter(shape.items - 8), parameter(shape.items - 4)) } else { (0.0, 0.0) };
-    let head = Run { items: &record[shape.items..], scores: &record[shape.scores..], count: shape.count };
+    let head = Run::new(&record[shape.items..], shape.scores - shape.items, shape.count);
     let codec = table.header.scores;
     let list = List { head, tail: Run::EMPTY, bits: 32, codec, least, step, op: Op::Replace };
     Ok(Found { key, size: shape.size, list })
