@@ -7,7 +7,7 @@ use super::lookup::LINE;
 use super::sections::Section;
 use super::sink::{BLOCK, sum_of_sums};
 use super::table::Table;
-use super::{Key, KeyKind, v1};
+use super::{Key, KeyKind, map, v1};
 use crate::Result;
 
 /// A block: its section, its place in the file, and the sum it should have.
@@ -43,6 +43,7 @@ impl Table {
 
     /// What [`super::Verify::Full`] promises on top of that.
     pub(super) fn check_full(&self) -> Result<()> {
+        map::whole(&self.map);
         if self.header.version == 1 {
             v1::check_sums(self, &["records", "index"])?;
         } else {

@@ -75,8 +75,17 @@ pub(super) fn prefetch(bytes: &[u8], at: usize) {
     let _ = (bytes, at);
 }
 
+/// Says that all of it will be read and stay: what is not in memory yet comes as huge pages where the file system can. A wish.
+pub(super) fn whole(map: &Mapped) {
+    #[cfg(target_os = "linux")]
+    let _ = map.map.advise(memmap2::Advice::HugePage);
+    #[cfg(not(target_os = "linux"))]
+    let _ = map;
+}
+
 /// Reads all pages and keeps them in memory until the map is dropped.
 pub(super) fn lock(map: &Mapped) -> std::io::Result<()> {
+    whole(map);
     #[cfg(unix)]
     return map.map.lock();
     #[cfg(not(unix))]
@@ -88,6 +97,7 @@ const SLICE: usize = 8 << 20;
 
 /// Reads all pages now, a slice at a time.
 pub(super) fn warm(map: &Mapped) -> std::io::Result<()> {
+    whole(map);
     #[cfg(target_os = "linux")]
     {
         let mut slices = (0..map.len()).step_by(SLICE).map(|at| (at, SLICE.min(map.len() - at)));
@@ -106,6 +116,8 @@ pub(super) fn warm(map: &Mapped) -> std::io::Result<()> {
 
 /// Pages are asked for one by one: nothing is read ahead.
 pub(super) fn lazy(map: &Mapped) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    let _ = map.map.advise(memmap2::Advice::NoHugePage);
     #[cfg(unix)]
     map.map.advise(memmap2::Advice::Random)?;
     Ok(())

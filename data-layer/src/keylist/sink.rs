@@ -10,9 +10,14 @@ use super::sections::Section;
 /// Bytes that one sum of the `blocks` section covers; blocks start at the start of each section.
 pub(super) const BLOCK: usize = 64 << 10;
 
-/// Writes sections one after another. Holds eight bytes per block written.
+/// Writes end at multiples of this, but for the last: a file system with large folios then keeps the file in huge pages from the
+/// start, and a reader, who jumps from record to record, looks up far fewer addresses.
+const HUGE: usize = 2 << 20;
+
+/// Writes sections one after another. Holds eight bytes per block written, and what is not yet worth a write.
 pub(super) struct Sink<W> {
     out: W,
+    waiting: Vec<u8>,
     at: u64,
     start: u64,
     state: Box<Xxh3>,
@@ -24,7 +29,8 @@ pub(super) struct Sink<W> {
 impl<W: Write> Sink<W> {
     /// Goes on at byte `at` of the file, which starts the first section.
     pub fn new(out: W, at: u64) -> Self {
-        Self { out, at, start: at, state: Box::new(Xxh3::new()), filled: 0, sums: Vec::new(), first: 0 }
+        let (waiting, state) = (Vec::with_capacity(HUGE), Box::new(Xxh3::new()));
+        Self { out, waiting, at, start: at, state, filled: 0, sums: Vec::new(), first: 0 }
     }
 
     /// Appends to the section.
@@ -32,8 +38,7 @@ impl<W: Write> Sink<W> {
     /// # Errors
     /// What the system said.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes)?;
-        self.at += bytes.len() as u64;
+        self.put(bytes)?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let (block, after) = rest.split_at(rest.len().min(BLOCK - self.filled));
@@ -47,6 +52,21 @@ impl<W: Write> Sink<W> {
             if self.filled == BLOCK {
                 self.close_block();
             }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = HUGE - (self.at % HUGE as u64) as usize;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.waiting.extend_from_slice(now);
+            self.at += now.len() as u64;
+            if now.len() == room {
+                self.out.write_all(&self.waiting)?;
+                self.waiting.clear();
+            }
+            bytes = later;
         }
         Ok(())
     }
@@ -78,7 +98,8 @@ impl<W: Write> Sink<W> {
     pub fn blocks(mut self) -> Result<(W, Section)> {
         let mut bytes: Vec<u8> = self.sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
-        self.out.write_all(&bytes)?;
+        self.put(&bytes)?;
+        self.out.write_all(&self.waiting)?;
         let section = Section { offset: self.start, length: bytes.len() as u64, sum: xxh3_64(&bytes) };
         Ok((self.out, section))
     }
