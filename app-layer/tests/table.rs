@@ -206,7 +206,12 @@ fn whatever_current_says_a_publish_mends_it() {
     assert!(
         json(site.path(), &["list", HOT])["odd"].as_str().unwrap().contains("nothing was ever published")
     );
-    fails(site.path(), &["rollback", HOT], 1, &["hot"]);
+    fails(
+        site.path(),
+        &["rollback", HOT],
+        1,
+        &["earlier generation not found", "nothing was ever published"],
+    );
 }
 
 #[test]

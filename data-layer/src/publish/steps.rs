@@ -173,7 +173,11 @@ impl Folder {
             return Err(self.none());
         }
         let _lock = Lock::take(self.path())?;
-        let now = Pointer::read(self.path())?.ok_or_else(|| self.none())?;
+        let now = Pointer::read(self.path())?.ok_or_else(|| Error::NotFound {
+            what: "earlier generation",
+            name: self.path().display().to_string(),
+            hint: "; nothing was ever published".to_owned(),
+        })?;
         let from = now.current.clone();
         let pointer = now.back(self.path(), generation)?;
         for name in pointer.line(self.path())?.names() {
