@@ -1,7 +1,7 @@
 //! Building tables: lists per second and core, from lists in memory to a file that is synced.
 //!
-//! Data: 1,000,000 lists of 100 out of 100,000 items, and 10,000,000 lists of 10 out of 1,000,000 (`KEYS=` divides: `KEYS=10` takes a
-//! tenth), keys as numbers in random order, items by `Writer::item`'s numbers, scores in 16 bits. Built with a budget that holds all
+//! Data: 1,000,000 lists of 100 out of 100,000 items, and 10,000,000 lists of 10 out of 1,000,000 (`KEYS=10` takes a
+//! tenth; `PLACES=10` the second set only; `ONLY=memory` what has that in its name), keys as numbers in random order, items by `Writer::item`'s numbers, scores in 16 bits. Built with a budget that holds all
 //! lists, and with one of an eighth of them (`spilled`), which goes through the disk and back. Seconds are of the processor, user and
 //! system, of all threads, so that other programs and a slow disk do not count; wall time stands beside. Beside it in the same run: a
 //! copy of the lists (`memcpy`, 8 bytes a place), and a hashbrown `HashMap` from key to `Box<[u8]>` filled with them (12 bytes a
@@ -87,31 +87,42 @@ fn build(data: &Data, memory: usize) -> usize {
     writer.finish(folder.path()).expect("a disk").statistics.lists as usize
 }
 
+const NAMES: [&str; 4] =
+    ["memcpy", "HashMap of Box<[u8]>", "table, in memory", "table, spilled (1/8 of memory)"];
+
+/// Takes the processor's and the wall's seconds of a run, if it is wanted.
+fn taken(name: &str, what: &dyn Fn() -> usize) -> (f64, f64) {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    if !name.contains(&only) {
+        return (f64::NAN, f64::NAN);
+    }
+    let (start, used) = (Instant::now(), processor());
+    black_box(what());
+    ((processor() - used).max(0.01), start.elapsed().as_secs_f64())
+}
+
 fn main() {
     let divide: u64 = std::env::var("KEYS").ok().and_then(|keys| keys.parse().ok()).unwrap_or(1).max(1);
+    let wanted = std::env::var("PLACES").ok();
     for (keys, places, items) in [(1_000_000, 100, 100_000), (10_000_000, 10, 1_000_000)] {
+        if wanted.as_ref().is_some_and(|wanted| *wanted != places.to_string()) {
+            continue;
+        }
         let data = Data::new(keys / divide, places, items);
         let bytes = data.keys as usize * (places * 8 + 24);
-        let run = |what: &dyn Fn() -> usize| {
-            let (start, used) = (Instant::now(), processor());
-            assert_eq!(what() % data.keys as usize, 0);
-            ((processor() - used).max(0.01), start.elapsed().as_secs_f64())
-        };
+        let runs: [&dyn Fn() -> usize; 4] =
+            [&|| memcpy(&data), &|| hashbrown(&data), &|| build(&data, usize::MAX), &|| {
+                build(&data, bytes / 8)
+            }];
         let mut best = [(f64::INFINITY, f64::INFINITY); 4];
         for _ in 0..2 {
-            let taken = [
-                run(&|| memcpy(&data)),
-                run(&|| hashbrown(&data)),
-                run(&|| build(&data, usize::MAX)),
-                run(&|| build(&data, bytes / 8)),
-            ];
-            for (best, taken) in best.iter_mut().zip(taken) {
-                *best = (best.0.min(taken.0), best.1.min(taken.1));
+            for ((best, name), run) in best.iter_mut().zip(NAMES).zip(runs) {
+                let (used, wall) = taken(name, run);
+                *best = (best.0.min(used), best.1.min(wall));
             }
         }
         println!("\n{} lists of {places}, {items} items; best of 2", data.keys);
-        let names = ["memcpy", "HashMap of Box<[u8]>", "table, in memory", "table, spilled (1/8 of memory)"];
-        for (name, (used, wall)) in names.iter().zip(best) {
+        for (name, (used, wall)) in NAMES.iter().zip(best).filter(|(_, taken)| taken.0.is_finite()) {
             println!(
                 "  {name:<32} {:>6.2} M lists/s/core   takes {:>5.2} x as long as memcpy, {:>5.2} x the map   wall {wall:.2} s",
                 data.keys as f64 / used / 1e6,

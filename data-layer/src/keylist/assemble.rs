@@ -5,7 +5,8 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use super::build::{OnLists, Target, Writer};
+use super::build::{OnLists, TWICE, Target, USED, Writer};
+use super::dictionary::Dictionary;
 use super::encode::{Encoder, Perfect, Plan, part_count};
 use super::format::{Header, IndexKind};
 use super::pending::{Lists, Place, hash};
@@ -27,14 +28,14 @@ const CURSORS: usize = 4;
 /// # Errors
 /// A key twice, a table too large for the format, or what the system said.
 pub(super) fn assemble<T: Target>(
-    mut writer: Writer,
+    writer: Writer,
     out: &mut T,
     path: &Path,
     on_lists: &mut OnLists<'_>,
 ) -> Result<(Header, Statistics)> {
-    let (ids, renumber) = sorted_dictionary(&mut writer);
+    let (ids, renumber) = sorted_dictionary(&writer);
     let layout = layout(&writer, ids.len());
-    let Writer { spec, mut lists, mut spill, pushed, .. } = writer;
+    let Writer { spec, mut lists, mut spill, pushed, dictionary, .. } = writer;
     let count = part_count(pushed);
     if !spill.is_empty() && !lists.places().is_empty() {
         spill.write(&mut lists)?;
@@ -46,7 +47,15 @@ pub(super) fn assemble<T: Target>(
     } else {
         Parts::of_disk(lists, spill, count, &spec)?
     };
-    let book = Book { spec: &spec, layout, ids: &ids, renumber: &renumber, lists: pushed, path };
+    let book = Book {
+        spec: &spec,
+        layout,
+        dictionary: &dictionary,
+        ids: &ids,
+        renumber: &renumber,
+        lists: pushed,
+        path,
+    };
     // Hashes that are as they should be never fill a part twice over.
     let sound = parts.sizes.iter().all(|size| u64::from(size.lists) <= 2 * PART_KEYS);
     if spec.index == IndexKind::Perfect
@@ -59,18 +68,17 @@ pub(super) fn assemble<T: Target>(
     made.ok_or_else(|| Error::invalid("table", "open addressing takes any keys"))
 }
 
-/// The ids that lists name, sorted, and the new number of each old one.
-fn sorted_dictionary(writer: &mut Writer) -> (Vec<Box<str>>, Vec<u32>) {
-    let all = std::mem::take(&mut writer.dictionary);
+/// The numbers of the ids that lists name, in the order of their texts, and the new number of each old one.
+fn sorted_dictionary(writer: &Writer) -> (Vec<u32>, Vec<u32>) {
     // An item that no list names, or only one that was refused, was never seen.
-    let seen = |old: u32| writer.seen[old as usize] != 0;
-    let mut ids: Vec<(Box<str>, u32)> = all.into_iter().filter(|(_, old)| seen(*old)).collect();
-    ids.sort_unstable();
+    let seen = |old: &u32| writer.seen[*old as usize] & USED != 0;
+    let mut ids: Vec<u32> = (0..writer.seen.len() as u32).filter(seen).collect();
+    ids.sort_unstable_by(|a, b| writer.dictionary.text(*a).cmp(writer.dictionary.text(*b)));
     let mut renumber = vec![0u32; writer.seen.len()];
-    for ((_, old), new) in ids.iter().zip(0u32..) {
+    for (old, new) in ids.iter().zip(0u32..) {
         renumber[*old as usize] = new;
     }
-    (ids.into_iter().map(|(text, _)| text).collect(), renumber)
+    (ids, renumber)
 }
 
 fn layout(writer: &Writer, ids: usize) -> Layout {
@@ -82,7 +90,7 @@ fn layout(writer: &Writer, ids: usize) -> Layout {
         stride: 0,
     };
     let mut sizes = Sizes::new();
-    for ((base, count), lists) in &writer.shapes {
+    for ((base, count), lists) in writer.shapes.iter().chain([(&writer.shape.0, &writer.shape.1)]) {
         sizes.count(layout.sized(*base as usize, *count as usize), *lists);
     }
     layout.stride = choose_stride(&sizes, writer.pushed + writer.pushed / 49);
@@ -93,7 +101,8 @@ fn layout(writer: &Writer, ids: usize) -> Layout {
 struct Book<'a> {
     spec: &'a TableSpec,
     layout: Layout,
-    ids: &'a [Box<str>],
+    dictionary: &'a Dictionary,
+    ids: &'a [u32],
     renumber: &'a [u32],
     lists: u64,
     path: &'a Path,
@@ -124,7 +133,8 @@ impl Book<'_> {
             }
             done += u64::from(parts.sizes[part as usize].lists);
         }
-        let (head, header, statistics) = encoder.finish(self.spec, self.ids.iter().map(|id| &**id))?;
+        let ids = self.ids.iter().map(|id| self.dictionary.text(*id));
+        let (head, header, statistics) = encoder.finish(self.spec, ids)?;
         out.head(&head).map_err(Error::io(self.path))?;
         on_lists(done, self.lists);
         Ok(Some((header, statistics)))
@@ -168,9 +178,7 @@ fn sort(lists: &Lists, places: &mut [Place]) -> Result<()> {
     places.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| lists.key(a).cmp(&lists.key(b))));
     let twice =
         places.windows(2).find(|two| two[0].hash == two[1].hash && lists.key(&two[0]) == lists.key(&two[1]));
-    twice.map_or(Ok(()), |two| {
-        Err(Error::invalid(format!("key {}", lists.key(&two[0])), "stands twice in the table"))
-    })
+    twice.map_or(Ok(()), |two| Err(Error::invalid(format!("key {}", lists.key(&two[0])), TWICE)))
 }
 
 /// Lists part by part.

@@ -7,7 +7,8 @@ use std::path::Path;
 use rustc_hash::FxHashMap;
 
 use super::assemble;
-use super::format::KeyKind;
+use super::dictionary::Dictionary;
+use super::format::{KeyKind, MOST_STRIDE};
 use super::list::Op;
 use super::pending::{Lists, Raw};
 use super::spec::{Built, TableSpec};
@@ -18,8 +19,13 @@ use crate::{Error, Result};
 
 /// Longest list.
 pub const MAX_LIST: usize = 1 << 20;
+/// What [`Writer::finish`] says of a key that was pushed twice.
+pub const TWICE: &str = "stands twice in the table";
 /// Memory that lists may have at least, whatever the budget.
 const LEAST_MEMORY: usize = 1 << 20;
+
+/// In `seen`: a list of the table names the item.
+pub(super) const USED: u16 = 1 << 15;
 
 /// Told how many lists of how many are in the file.
 pub type OnLists<'a> = dyn FnMut(u64, u64) + 'a;
@@ -34,12 +40,14 @@ pub struct Writer {
     pub(super) lists: Lists,
     pub(super) spill: Spill,
     pub(super) pushed: u64,
-    /// Lists by bytes of key and vector, and count.
-    pub(super) shapes: FxHashMap<(u32, u32), u64>,
-    pub(super) dictionary: FxHashMap<Box<str>, u32>,
-    /// The mark of the last list that named an item; 0 where none did.
-    pub(super) seen: Vec<u32>,
-    marks: u32,
+    /// Lists by shape, less those of `shape`.
+    pub(super) shapes: FxHashMap<Shape, u64>,
+    /// The shape of the last list, and how many of it there were in a row.
+    pub(super) shape: (Shape, u64),
+    pub(super) dictionary: Dictionary,
+    /// The mark of the last list that named an item, and [`USED`] where a list that was not refused did.
+    pub(super) seen: Vec<u16>,
+    marks: u16,
     staged: Staged,
 }
 
@@ -48,9 +56,10 @@ pub struct Writer {
 struct Staged {
     items: Vec<u32>,
     scores: Vec<f32>,
-    /// What `seen` said before.
-    before: Vec<u32>,
 }
+
+/// Bytes of key and vector, and places up to a limit.
+pub(super) type Shape = (u32, u32);
 
 /// What is wrong with a place of a list: which, and why.
 type Wrong = (usize, String);
@@ -69,7 +78,8 @@ impl Writer {
             spec: TableSpec { memory, ..spec },
             pushed: 0,
             shapes: FxHashMap::default(),
-            dictionary: FxHashMap::default(),
+            shape: ((0, 0), 0),
+            dictionary: Dictionary::new(),
             seen: Vec::new(),
             marks: 0,
             staged: Staged::default(),
@@ -109,7 +119,7 @@ impl Writer {
             .try_for_each(|(item, _)| self.number(item).map(|number| staged.items.push(number)))
             .and_then(|()| {
                 let placed = |(at, why): Wrong| format!("item {:?}{why}", list[at].0);
-                self.mark(&mut staged).map_err(placed)
+                self.mark(&staged.items, &staged.scores).map_err(placed)
             });
         self.staged = staged;
         taken.map_err(wrong)?;
@@ -125,23 +135,42 @@ impl Writer {
         self.number(item).map_err(|detail| Error::invalid("items", detail))
     }
 
+    /// The item of a number that [`Writer::item`] gave; empty for others.
+    #[must_use]
+    pub fn item_text(&self, number: u32) -> &str {
+        self.dictionary.text(number)
+    }
+
     /// [`Writer::push`] by numbers that [`Writer::item`] gave: faster, for lists in bulk.
     ///
     /// # Errors
     /// As [`Writer::push`]; a number that was never given.
     pub fn push_numbered<'k>(&mut self, key: impl Into<Key<'k>>, list: &[(u32, f32)]) -> Result<()> {
+        self.push_entry_numbered(key, Op::Replace, list)
+    }
+
+    /// [`Writer::push_numbered`] with what a delta does with the list.
+    ///
+    /// # Errors
+    /// As [`Writer::push_entry`]; a number that was never given.
+    pub fn push_entry_numbered<'k>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        op: Op,
+        list: &[(u32, f32)],
+    ) -> Result<()> {
         let key = key.into();
         let wrong = |detail: String| Error::invalid(format!("key {key}"), detail);
-        let stored = self.check(key, Op::Replace, list.len(), None).map_err(wrong)?;
+        let stored = self.check(key, op, list.len(), None).map_err(wrong)?;
         let mut staged = std::mem::take(&mut self.staged);
         staged.items.clear();
         staged.items.extend(list.iter().map(|(item, _)| *item));
         staged.scores.clear();
         staged.scores.extend(list.iter().map(|(_, score)| *score));
-        let taken = self.mark(&mut staged);
+        let taken = self.mark(&staged.items, &staged.scores);
         self.staged = staged;
         taken.map_err(|(at, why)| wrong(format!("item number {}{why}", list[at].0)))?;
-        self.keep(stored, Op::Replace, &[])
+        self.keep(stored, op, &[])
     }
 
     /// Everything about an entry but its places; gives the key as it is stored.
@@ -183,40 +212,42 @@ impl Writer {
     }
 
     fn number(&mut self, item: &str) -> std::result::Result<u32, String> {
-        if let Some(number) = self.dictionary.get(item) {
-            return Ok(*number);
+        if let Some(number) = self.dictionary.find(item) {
+            return Ok(number);
         }
         id::check(item).map_err(|e| format!("item {item:?}: {e}"))?;
-        let number = u32::try_from(self.seen.len()).map_err(|_| "more than 2^32-1 items".to_owned())?;
-        self.dictionary.insert(item.into(), number);
+        let number = self.dictionary.add(item)?;
         self.seen.push(0);
         Ok(number)
     }
 
-    /// Marks the items of a list as seen, each once. A list that is refused leaves no mark.
-    fn mark(&mut self, staged: &mut Staged) -> std::result::Result<(), Wrong> {
-        if let Some(at) = staged.scores.iter().position(|score| !score.is_finite()) {
-            return Err((at, format!(": expected a finite score, found {}", staged.scores[at])));
+    /// Marks the items of a list as seen, each once. A list that is refused makes none of them used.
+    fn mark(&mut self, items: &[u32], scores: &[f32]) -> std::result::Result<(), Wrong> {
+        // Bits of infinities and NaNs are above those of all finite numbers, signs aside.
+        if scores.iter().fold(0, |most, score| most.max(score.abs().to_bits())) >= f32::INFINITY.to_bits() {
+            let at = scores.iter().position(|score| !score.is_finite()).unwrap_or(0);
+            return Err((at, format!(": expected a finite score, found {}", scores[at])));
         }
-        // The mark of a list is the number of its push, so that the marks of other lists need no clearing.
-        let mark = self.marks.checked_add(1).ok_or((0, ": more than 2^32-1 lists".to_owned()))?;
-        self.marks = mark;
-        staged.before.clear();
-        staged.before.reserve(staged.items.len());
-        for (at, number) in staged.items.iter().enumerate() {
-            let seen = self.seen.get_mut(*number as usize);
-            if let Some(seen) = seen
-                && *seen != mark
-            {
-                staged.before.push(std::mem::replace(seen, mark));
-                continue;
+        // Each list has a mark of its own, so that those of other lists need no clearing until marks run out.
+        if self.marks == USED - 1 {
+            self.seen.iter_mut().for_each(|seen| *seen &= USED);
+            self.marks = 0;
+        }
+        self.marks += 1;
+        let mark = self.marks;
+        let mut used = USED;
+        for (at, number) in items.iter().enumerate() {
+            let Some(seen) = self.seen.get_mut(*number as usize) else {
+                return Err((at, ": was never given by `item`".to_owned()));
+            };
+            if *seen & !USED == mark {
+                return Err((at, " stands twice in the list".to_owned()));
             }
-            let known = (*number as usize) < self.seen.len();
-            for (number, before) in staged.items.iter().zip(&staged.before) {
-                self.seen[*number as usize] = *before;
-            }
-            let why = if known { " stands twice in the list" } else { ": was never given by `item`" };
-            return Err((at, why.to_owned()));
+            used &= *seen;
+            *seen = *seen & USED | mark;
+        }
+        if used == 0 {
+            items.iter().for_each(|number| self.seen[*number as usize] |= USED);
         }
         Ok(())
     }
@@ -233,7 +264,14 @@ impl Writer {
             Key::U64(_) => 8,
             Key::Str(text) => 2 + text.len(),
         };
-        *self.shapes.entry(((length + vector.len() * 4) as u32, items.len() as u32)).or_default() += 1;
+        // Longer lists never fit beside their key, and need no shapes of their own.
+        let shape = ((length + vector.len() * 4) as u32, items.len().min(MOST_STRIDE as usize) as u32);
+        if self.shape.0 == shape {
+            self.shape.1 += 1;
+        } else {
+            let (before, count) = std::mem::replace(&mut self.shape, (shape, 1));
+            *self.shapes.entry(before).or_default() += count;
+        }
         self.lists.push(&Raw { hash: hash::of(key), key, op, items, scores, vector });
         self.pushed += 1;
         Ok(())

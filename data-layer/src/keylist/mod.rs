@@ -10,6 +10,7 @@
 mod assemble;
 mod build;
 mod check;
+mod dictionary;
 mod encode;
 mod format;
 mod hash;
@@ -32,7 +33,7 @@ mod stride;
 mod table;
 mod v1;
 
-pub use build::{MAX_LIST, OnLists, Writer};
+pub use build::{MAX_LIST, OnLists, TWICE, Writer};
 pub use format::{FORMAT_VERSION, Header, IndexKind, KeyKind, MAX_VECTOR, ScoreCodec, generation_name};
 pub use list::{List, ListIter, Op, Room};
 pub use residency::{Refused, Residency};

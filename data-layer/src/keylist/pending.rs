@@ -17,8 +17,10 @@ const OP_AT: u32 = 16;
 const VECTOR: u32 = 1 << 20;
 /// Bytes that a list's place costs, the copy in order of parts included.
 const PLACE: usize = 32;
-/// Words of a block, least and most.
-const BLOCK: (usize, usize) = (16 << 10, 1 << 20);
+/// Words of a block, least and most. Large ones may have large pages.
+const BLOCK: (usize, usize) = (16 << 10, 16 << 20);
+/// Blocks of a budget.
+const BLOCKS: usize = 16;
 /// Cache lines of a list that are asked for ahead.
 const AHEAD: usize = 8;
 
@@ -61,7 +63,7 @@ pub(super) struct Lists {
 impl Lists {
     /// No lists; `memory` is what they are meant to take, in bytes.
     pub fn new(numbers: bool, vector: usize, memory: usize) -> Self {
-        let block = (memory / 128).clamp(BLOCK.0, BLOCK.1);
+        let block = (memory / BLOCKS / size_of::<u32>()).clamp(BLOCK.0, BLOCK.1);
         Self { numbers, vector, blocks: Vec::new(), free: Vec::new(), block, held: 0, places: Vec::new() }
     }
 
@@ -148,7 +150,7 @@ impl Lists {
     fn room(&mut self, words: usize) -> (u32, u32) {
         if !self.fits(words) {
             let free = if words <= self.block { self.free.pop() } else { None };
-            let block = free.unwrap_or_else(|| Vec::with_capacity(self.block.max(words)));
+            let block = free.unwrap_or_else(|| words::large(self.block.max(words)));
             self.held += block.capacity() * 4;
             self.blocks.push(block);
         }
@@ -216,8 +218,29 @@ fn key(words: &[u32], length: u32, numbers: bool) -> Key<'_> {
     Key::Str(std::str::from_utf8(&words::bytes(words)[..length as usize]).unwrap_or_default())
 }
 
-/// Words as other things of the same bits.
+/// Words as other things of the same bits, and room for them.
 pub(super) mod words {
+    /// Bytes of a large page, and of an ordinary one.
+    #[cfg(target_os = "linux")]
+    const PAGE: (usize, usize) = (2 << 20, 4 << 10);
+
+    /// Room for so many words, in large pages where the system has some: lists are read in another order than they came in, and
+    /// then most of the time goes into finding out where a page is.
+    pub fn large(words: usize) -> Vec<u32> {
+        let mut room = Vec::with_capacity(words);
+        #[cfg(target_os = "linux")]
+        {
+            let range = room.spare_capacity_mut().as_mut_ptr_range();
+            let skip = range.start.addr().wrapping_neg() % PAGE.1;
+            let length = (words * 4).saturating_sub(skip) / PAGE.1 * PAGE.1;
+            if length >= PAGE.0 {
+                // SAFETY: whole pages within memory that the vector owns; the advice changes no content, and refusal no meaning.
+                unsafe { libc::madvise(range.start.byte_add(skip).cast(), length, libc::MADV_HUGEPAGE) };
+            }
+        }
+        room
+    }
+
     /// As bytes, in the order of this machine.
     pub fn bytes(words: &[u32]) -> &[u8] {
         // SAFETY: any four bytes are a word and the other way round, and bytes need no alignment.

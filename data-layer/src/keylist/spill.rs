@@ -132,12 +132,12 @@ impl Spill {
     ) -> Result<()> {
         let Some(file) = self.file.as_ref() else { return Ok(()) };
         for cursor in cursors {
-            while let Some(head) = cursor.peek(file, HEAD).map_err(said(&self.folder))? {
+            while let Some(head) = cursor.peek(file, HEAD).map_err(|error| said(&self.folder)(error))? {
                 if !within(hash(head)) {
                     break;
                 }
                 let length = length(head, vector);
-                if let Some(list) = cursor.peek(file, length).map_err(said(&self.folder))? {
+                if let Some(list) = cursor.peek(file, length).map_err(|error| said(&self.folder)(error))? {
                     each(list);
                 }
                 cursor.from += length;
