@@ -16,6 +16,7 @@ use crate::{Error, Result};
 
 pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
+pub use size::parse as parse_size;
 pub use tables::{TableOptions, Tables, VerifyWhen};
 
 /// Everything `weir.toml` says, with absolute or caller-relative paths, defaults filled in and values checked.

@@ -12,7 +12,7 @@ use super::gate::{Figures, Gate, compare};
 use super::journal::{self, Entry, Journal, What, names_in};
 use super::line::Line;
 use super::pointer::{Lock, Pointer};
-use crate::keylist::{Built, Table, Verify, Writer};
+use crate::keylist::{Built, OnLists, Table, Verify, Writer};
 use crate::{Error, Result};
 
 /// A step that was taken.
@@ -36,12 +36,20 @@ impl Folder {
     /// # Errors
     /// As [`Writer::finish`].
     pub fn build(&self, writer: Writer) -> Result<Built> {
+        self.build_watched(writer, &mut |_, _| {})
+    }
+
+    /// [`Folder::build`], telling how many lists of how many are in the file.
+    ///
+    /// # Errors
+    /// As [`Folder::build`].
+    pub fn build_watched(&self, writer: Writer, on_lists: &mut OnLists<'_>) -> Result<Built> {
         std::fs::create_dir_all(self.path()).map_err(Error::io(self.path()))?;
         super::sweep(self.path());
         // Out of sight until the journal says that it was built here: a file that the journal does not know was copied in, and a
         // server may publish it.
         let aside = Temporary::folder(&self.path().join("build"))?;
-        let built = writer.finish(aside.path())?;
+        let built = writer.finish_watched(aside.path(), on_lists)?;
         let _lock = Lock::take(self.path())?;
         self.note(What::Build, &built.generation);
         let path = self.file(&built.generation);

@@ -1,10 +1,13 @@
 //! `weir table build`: files of rows into a generation, however large, without a server and without publishing it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use data_layer::config::parse_size;
 use data_layer::keylist::{KeyKind, Op, ScoreCodec, TableSpec};
 use data_layer::publish::{Folder, input};
 use data_layer::types::{Millis, time};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::super::{Format, bar};
@@ -16,6 +19,7 @@ use crate::error::Result;
   weir table build --input sim.parquet --key item --item similar --score score --out tables/item_cf
   weir table build --input lists.csv --separator '|' --out tables/near            # a row per key: k1,i1|i2,0.9|0.8
   weir table build --input users.parquet --key user --vector embedding --out tables/user_vectors
+  weir table build --input all.parquet --memory 64MiB --out tables/all            # more rows than memory
   weir table build --delta --input changed.csv --out tables/item_cf               # a column op: replace, merge or delete
   weir table build --delta --op merge --input new.csv --out tables/item_cf")]
 pub struct Args {
@@ -46,9 +50,13 @@ pub struct Args {
     /// What the delta does with all of its keys; default what a column `op` says of each, else replace.
     #[arg(long, value_name = "OP", requires = "delta", value_parser = ["replace", "merge", "delete"])]
     op: Option<String>,
-    /// Longest list.
+    /// Longest list, at least 1.
     #[arg(long)]
-    top: Option<usize>,
+    top: Option<NonZeroUsize>,
+    /// What rows and lists may take in memory, beside the ids of items; more waits on the disk, beside the table. The table is the
+    /// same.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory)]
+    memory: usize,
     /// The table's folder.
     #[arg(long, value_name = "DIR/NAME")]
     out: PathBuf,
@@ -61,6 +69,35 @@ pub struct Args {
     /// Keep scores bit for bit, at twice the space.
     #[arg(long)]
     exact: bool,
+}
+
+/// Least memory that is of any use.
+const LEAST_MEMORY: usize = 1 << 20;
+
+fn memory(text: &str) -> std::result::Result<usize, String> {
+    let size = parse_size(text)?;
+    if size < LEAST_MEMORY { Err(format!("expected 1MiB or more, found {text}")) } else { Ok(size) }
+}
+
+/// The progress of one phase after the other.
+struct Phase {
+    name: &'static str,
+    bar: ProgressBar,
+}
+
+impl Phase {
+    fn new() -> Self {
+        Self { name: "", bar: ProgressBar::hidden() }
+    }
+
+    /// `of` 0 where the end is not known.
+    fn at(&mut self, name: &'static str, done: u64, of: u64) {
+        if self.name != name {
+            self.bar.finish_and_clear();
+            *self = Self { name, bar: bar(of, name) };
+        }
+        self.bar.set_position(done);
+    }
 }
 
 /// Builds a generation and says what it is.
@@ -87,17 +124,24 @@ pub fn run(args: &Args, format: Format) -> Result<()> {
         vector: args.vector.clone(),
         separator: args.separator,
         ops: of_delta,
-        top: args.top,
+        top: args.top.map(NonZeroUsize::get),
+        memory: args.memory,
         scratch: folder.path().to_owned(),
         ..input::Input::new(&args.input, &args.key, &args.item)
     };
-    let bar = bar(0, "rows read");
-    let writer = input::read_watched(&from, spec, &mut |rows| {
-        bar.set_position(rows);
+    let mut phase = Phase::new();
+    let writer = input::read_watched(&from, spec, &mut |step| match step {
+        input::Step::Read(rows) => phase.at("rows read", rows, 0),
+        input::Step::Group(done, of) => phase.at("rows put into lists", done, of),
     })?;
-    bar.set_message(format!("writing {} lists", writer.len()));
-    let built = folder.build(writer)?;
-    bar.finish_and_clear();
+    let built = folder.build_watched(writer, &mut |done, of| {
+        if done < of {
+            phase.at("lists written", done, of)
+        } else {
+            phase.at("lists, waiting for the disk", of, 0)
+        }
+    })?;
+    phase.bar.finish_and_clear();
     let (lists, entries) = (built.statistics.lists, built.statistics.entries);
     match format {
         Format::Text => {

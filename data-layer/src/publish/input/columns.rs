@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::keylist::{Key, KeyKind, Op};
+use crate::keylist::{Key, KeyKind, Op, Writer};
 use crate::tabular::{Reader, Row};
 use crate::types::{Value, id};
 use crate::{Error, Result};
 
 use super::sorter::Entry;
-use super::{Input, Names, Ops};
+use super::{Input, Ops};
 
 /// Names of the columns, and where each stands in a row. The key is the first.
 #[derive(Debug)]
@@ -50,7 +50,16 @@ impl Columns {
         if input.ops == Some(Ops::Column) && reader.has(OP) {
             columns.op = Some(columns.add(OP.to_owned()));
         }
-        Ok(columns)
+        let twice = |(at, name): &(usize, &String)| columns.names[..*at].contains(name);
+        match columns.names.iter().enumerate().find(twice) {
+            None => Ok(columns),
+            Some((_, name)) => {
+                let detail = format!(
+                    "column {name:?} is named for two things; keys, items, scores, ranks and vectors are columns of their own"
+                );
+                Err(Error::invalid(input.path.display().to_string(), detail))
+            }
+        }
     }
 
     /// That long form has what orders its lists.
@@ -87,7 +96,7 @@ impl Columns {
     }
 
     /// One place of a list, from a row of long form.
-    pub fn entry(&self, row: &Row, items: &mut Names) -> Result<Entry> {
+    pub fn entry(&self, row: &Row, writer: &mut Writer) -> Result<Entry> {
         let at = self.item.unwrap_or(1);
         let item = row.id(at)?;
         let score = match self.score {
@@ -101,7 +110,7 @@ impl Columns {
             None => 0,
             Some(at) => row.int(at)?.ok_or_else(|| row.wrong(at, "expected a rank, found nothing"))?,
         };
-        let item = items.number(&item).map_err(|detail| row.wrong(at, detail))?;
+        let item = writer.item(&item).map_err(|error| row.wrong(at, error.to_string()))?;
         Ok(Entry::new(item, score, rank, row.number()))
     }
 

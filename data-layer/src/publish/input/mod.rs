@@ -11,10 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rustc_hash::FxHashMap;
-
-use crate::keylist::{Op, TableSpec, Writer};
-use crate::tabular::{Reader, Row};
+use crate::keylist::{DEFAULT_MEMORY, Op, TWICE, TableSpec, Writer};
+use crate::tabular::{Reader, Row, Rows};
 use crate::types::Value;
 use crate::{Error, Result};
 
@@ -42,7 +40,8 @@ pub struct Input {
     pub ops: Option<Ops>,
     /// Longest list; what comes after is left out.
     pub top: Option<usize>,
-    /// Bytes of rows that are held in memory while long form is grouped; more go to `scratch`.
+    /// Bytes of rows and lists that are held in memory, beside the ids of items; more go to `scratch`. Takes the place of the spec's
+    /// own [`TableSpec::memory`].
     pub memory: usize,
     /// Folder for rows that do not fit the memory. Nothing stays there, whatever happens to the process.
     pub scratch: PathBuf,
@@ -58,14 +57,23 @@ pub enum Ops {
     All(Op),
 }
 
-/// Takes how many rows were read so far; called every few thousand rows.
-pub type OnRows<'a> = dyn FnMut(u64) + 'a;
+/// How far a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// So many rows were read.
+    Read(u64),
+    /// Of so many rows (the second), so many were put into lists.
+    Group(u64, u64),
+}
 
-/// Rows between two calls of [`OnRows`].
+/// Told each step; called every few thousand rows.
+pub type OnStep<'a> = dyn FnMut(Step) + 'a;
+
+/// Rows between two calls of [`OnStep`].
 const ROWS: u64 = 8192;
 
 impl Input {
-    /// A file with columns for keys and items, and `score` or `rank` or both; half a GiB of memory.
+    /// A file with columns for keys and items, and `score` or `rank` or both; 1 GiB of memory.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, key: impl Into<String>, item: impl Into<String>) -> Self {
         Self {
@@ -78,43 +86,33 @@ impl Input {
             separator: None,
             ops: None,
             top: None,
-            memory: 512 << 20,
+            memory: DEFAULT_MEMORY,
             scratch: std::env::temp_dir(),
         }
     }
 
-    /// Whether files of this form hold a row per key: asked of the first row.
-    fn is_wide(&self, row: &Row) -> bool {
-        self.vector.is_some()
-            || match row.cell(1) {
-                Some(Value::Strings(_)) => true,
-                Some(Value::String(_)) => self.separator.is_some(),
-                _ => false,
+    /// Whether rows of this file are keys. The first row with a list tells; those that delete have none, and a list may be empty.
+    fn form(&self, columns: &Columns, rows: Rows) -> Result<bool> {
+        for row in rows {
+            let row = row?;
+            let told = if columns.op(self, &row)? == Op::Delete { None } else { self.is_wide(&row) };
+            if let Some(wide) = told {
+                return Ok(wide);
             }
-    }
-}
-
-/// Items by the order in which they first came; and by the writer's number.
-#[derive(Debug, Default)]
-struct Names {
-    numbers: FxHashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
-}
-
-impl Names {
-    fn number(&mut self, text: &str) -> std::result::Result<u32, String> {
-        if let Some(number) = self.numbers.get(text) {
-            return Ok(*number);
         }
-        let number =
-            u32::try_from(self.texts.len()).map_err(|_| "more than 2^32 different ids".to_owned())?;
-        self.numbers.insert(text.into(), number);
-        self.texts.push(text.into());
-        Ok(number)
+        Ok(self.ops.is_some())
     }
 
-    fn text(&self, number: u32) -> &str {
-        self.texts.get(number as usize).map_or("", |text| text)
+    /// Whether a row of this file is a key; `None` where the row doesn't tell.
+    fn is_wide(&self, row: &Row) -> Option<bool> {
+        if self.vector.is_some() {
+            return Some(true);
+        }
+        row.cell(1).map(|cell| match cell {
+            Value::Strings(_) => true,
+            Value::String(_) => self.separator.is_some(),
+            _ => false,
+        })
     }
 }
 
@@ -131,47 +129,51 @@ pub fn read(input: &Input, spec: TableSpec) -> Result<Writer> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_watched(input: &Input, spec: TableSpec, on_rows: &mut OnRows<'_>) -> Result<Writer> {
+pub fn read_watched(input: &Input, spec: TableSpec, on_step: &mut OnStep<'_>) -> Result<Writer> {
     let reader = Reader::open(&input.path)?;
     let columns = Columns::find(input, &reader)?;
-    let mut rows = reader.rows_with_ids(&columns.names(), &columns.ids())?;
-    // The first row that has a list tells the form; those that delete have none.
-    let (mut first, mut wide) = (Vec::new(), None);
-    while wide.is_none()
-        && let Some(row) = rows.next().transpose()?
-    {
-        wide = (columns.op(input, &row)? != Op::Delete).then(|| input.is_wide(&row));
-        first.push(Ok(row));
-    }
-    let wide = wide.unwrap_or(!first.is_empty());
+    let open = || reader.rows_with_ids(&columns.names(), &columns.ids());
+    let wide = input.form(&columns, open()?)?;
     if !wide {
         columns.check_long(input, &reader)?;
     }
-    let rows = first.into_iter().chain(rows).enumerate().map(|(at, row)| {
-        if (at as u64).is_multiple_of(ROWS) {
-            on_rows(at as u64);
-        }
-        row
-    });
-    if wide { read_wide(input, &columns, spec, rows) } else { read_long(input, &columns, spec, rows) }
+    let mut rows = (0u64..).zip(open()?).peekable();
+    if rows.peek().is_none() {
+        let detail = "has no rows; a table has at least one list";
+        return Err(Error::invalid(input.path.display().to_string(), detail));
+    }
+    if wide {
+        read_wide(input, &columns, spec, rows, on_step)
+    } else {
+        read_long(input, &columns, spec, rows, on_step)
+    }
 }
 
 fn read_wide(
     input: &Input,
     columns: &Columns,
     spec: TableSpec,
-    rows: impl Iterator<Item = Result<Row>>,
+    rows: impl Iterator<Item = (u64, Result<Row>)>,
+    on_step: &mut OnStep<'_>,
 ) -> Result<Writer> {
     let mut rows = rows.peekable();
-    let first = rows.peek().and_then(|row| row.as_ref().ok());
+    let first = rows.peek().and_then(|(_, row)| row.as_ref().ok());
     // A delta's vectors are as wide as those below.
     let width = match (first, spec.delta) {
         (Some(row), None) => columns.vector(input, row)?.len(),
         _ => spec.vector as usize,
     };
+    if let Some(rank) = &input.rank {
+        let detail =
+            format!("rows are keys with lists, whose order is the rank; leave out column {rank:?} of ranks");
+        return Err(Error::invalid(input.path.display().to_string(), detail));
+    }
     let keys = spec.keys;
-    let mut writer = Writer::new(TableSpec { vector: width as u32, ..spec.clone() })?;
-    for row in rows {
+    let mut writer = Writer::new(TableSpec { vector: width as u32, memory: input.memory, ..spec.clone() })?;
+    for (at, row) in rows {
+        if at.is_multiple_of(ROWS) {
+            on_step(Step::Read(at));
+        }
         let row = row?;
         let key = columns.key(&row, keys)?;
         let op = columns.op(input, &row)?;
@@ -221,41 +223,57 @@ fn read_long(
     input: &Input,
     columns: &Columns,
     spec: TableSpec,
-    rows: impl Iterator<Item = Result<Row>>,
+    rows: impl Iterator<Item = (u64, Result<Row>)>,
+    on_step: &mut OnStep<'_>,
 ) -> Result<Writer> {
-    let mut writer = Writer::new(spec.clone())?;
-    let mut items = Names::default();
-    let mut sorter = Sorter::new(&input.scratch, input.memory);
+    // While rows are merged, both hold what they can.
+    let memory = input.memory / 2;
+    let keys = spec.keys;
+    let mut writer = Writer::new(TableSpec { memory, ..spec })?;
+    let mut sorter = Sorter::new(&input.scratch, memory);
     let mut ops = KeyOps::default();
-    for row in rows {
+    // By the number of the item.
+    let mut ties: Vec<u64> = Vec::new();
+    let mut count = 0;
+    for (at, row) in rows {
+        if at.is_multiple_of(ROWS) {
+            on_step(Step::Read(at));
+        }
         let row = row?;
-        let key = columns.key(&row, spec.keys)?;
+        let key = columns.key(&row, keys)?;
         let op = columns.op(input, &row)?;
         if input.ops.is_some() {
             ops.note(&key, op).map_err(|before| {
-                columns.wrong_op(
-                    &row,
-                    format!("is {op} of key {key:?}, but a row before says {before}; keep one of them"),
-                )
+                let detail =
+                    format!("is {op} of key {key:?}, but a row before says {before}; keep one of them");
+                columns.wrong_op(&row, detail)
             })?;
         }
         if op == Op::Delete {
             continue;
         }
-        let entry = columns.entry(&row, &mut items)?;
+        let entry = columns.entry(&row, &mut writer)?;
+        if entry.item as usize == ties.len() {
+            ties.push(xxhash_rust::xxh3::xxh3_64(writer.item_text(entry.item).as_bytes()));
+        }
         sorter.push(&key, entry)?;
+        count += 1;
     }
-    let mut list = Vec::new();
-    let ties: Vec<u64> = items.texts.iter().map(|text| xxhash_rust::xxh3::xxh3_64(text.as_bytes())).collect();
+    let (mut list, mut done) = (Vec::new(), 0);
     sorter.finish(&mut |key, entries| {
-        check_twice(entries, &input.path, key, &items)?;
-        order(entries, &items, &ties);
+        check_twice(entries, &input.path, key, &writer)?;
+        order(entries, &writer, &ties);
         list.clear();
         for (at, entry) in entries.iter().take(input.top.unwrap_or(usize::MAX)).enumerate() {
             let score = entry.score().map_or(1.0 / (at + 1) as f32, |score| score as f32);
-            list.push((items.text(entry.item), score));
+            list.push((entry.item, score));
         }
-        writer.push_entry(key, ops.of(key), &list, None)
+        let before = done / ROWS;
+        done += entries.len() as u64;
+        if done / ROWS > before {
+            on_step(Step::Group(done, count));
+        }
+        writer.push_entry_numbered(key, ops.of(key), &list).map_err(|error| explain(input, error))
     })?;
     for key in ops.deleted() {
         writer.push_entry(key, Op::Delete, &[], None)?;
@@ -289,8 +307,27 @@ impl KeyOps {
     }
 }
 
+/// What the writer said of a key when the file was written, with the rows of that key.
+#[must_use]
+pub fn explain(input: &Input, error: Error) -> Error {
+    let Error::Invalid { place, detail } = &error else { return error };
+    let Some(key) = place.strip_prefix("key ") else { return error };
+    let rows = Reader::open(&input.path).and_then(|reader| reader.rows(&[&input.key]));
+    let found = rows.into_iter().flatten().map_while(Result::ok);
+    let mut found = found.filter(|row| row.id(0).is_ok_and(|id| id == key));
+    let Some(first) = found.next() else { return error };
+    let second = if detail == TWICE { found.next() } else { None };
+    match second {
+        Some(second) => second.wrong(
+            0,
+            format!("key {key:?} stands twice, first in row or line {}; a key has one row", first.number()),
+        ),
+        None => first.wrong(0, format!("key {key:?}: {detail}")),
+    }
+}
+
 /// Orders the rows of a key as its list.
-fn order(entries: &mut [Entry], items: &Names, ties: &[u64]) {
+fn order(entries: &mut [Entry], writer: &Writer, ties: &[u64]) {
     let tie = |entry: &Entry| ties.get(entry.item as usize).copied().unwrap_or(0);
     let score = |entry: &Entry| entry.score().unwrap_or(0.0);
     entries.sort_unstable_by(|a, b| {
@@ -298,12 +335,12 @@ fn order(entries: &mut [Entry], items: &Names, ties: &[u64]) {
             .cmp(&b.rank)
             .then_with(|| score(b).total_cmp(&score(a)))
             .then_with(|| tie(a).cmp(&tie(b)))
-            .then_with(|| items.text(a.item).cmp(items.text(b.item)))
+            .then_with(|| writer.item_text(a.item).cmp(writer.item_text(b.item)))
     });
 }
 
 /// An item that stands twice under one key, named with the later of its rows.
-fn check_twice(entries: &mut [Entry], path: &Path, key: &str, items: &Names) -> Result<()> {
+fn check_twice(entries: &mut [Entry], path: &Path, key: &str, writer: &Writer) -> Result<()> {
     entries.sort_unstable_by_key(|entry| (entry.item, entry.number));
     let Some(pair) = entries.windows(2).find(|pair| pair[0].item == pair[1].item) else { return Ok(()) };
     let (first, second) = (pair[0], pair[1]);
@@ -311,7 +348,7 @@ fn check_twice(entries: &mut [Entry], path: &Path, key: &str, items: &Names) -> 
         format!("{} row or line {}", path.display(), second.number),
         format!(
             "item {:?} stands twice under key {key:?}; first in {}",
-            items.text(second.item),
+            writer.item_text(second.item),
             first.number
         ),
     ))

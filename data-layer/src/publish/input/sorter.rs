@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
@@ -28,6 +29,10 @@ pub(super) struct Entry {
 const ENTRY: usize = 28;
 /// Most bytes of a key in a run.
 const MAX_KEY: usize = 256;
+/// Bytes that are written at once.
+const WRITE: usize = 256 << 10;
+/// Bytes that are read at once from a run, least and most.
+const READ: (usize, usize) = (4 << 10, 64 << 10);
 /// What an entry costs in memory, sorting included, about; and a key beyond its text.
 const COSTS: (usize, usize) = (48, 96);
 
@@ -75,7 +80,10 @@ pub(super) struct Sorter {
     keys: FxHashMap<Box<str>, u32>,
     /// Entries with the number of their key.
     entries: Vec<(u32, Entry)>,
-    runs: Vec<File>,
+    /// All runs, one after the other.
+    file: Option<File>,
+    /// Where each run is.
+    runs: Vec<Range<u64>>,
 }
 
 /// Takes a key and all its entries, in no order.
@@ -90,6 +98,7 @@ impl Sorter {
             held: 0,
             keys: FxHashMap::default(),
             entries: Vec::new(),
+            file: None,
             runs: Vec::new(),
         }
     }
@@ -130,11 +139,14 @@ impl Sorter {
     }
 
     fn spill(&mut self) -> Result<()> {
-        let scratch = self.scratch.clone();
-        let io = Error::io(&scratch);
         let (keys, entries) = self.sorted();
-        let run = (|| {
-            let mut out = BufWriter::new(tempfile::tempfile_in(&self.scratch)?);
+        let start = self.runs.last().map_or(0, |run| run.end);
+        let written = (|| {
+            let file = match &mut self.file {
+                Some(file) => file,
+                none => none.insert(tempfile::tempfile_in(&self.scratch)?),
+            };
+            let mut out = BufWriter::with_capacity(WRITE, file);
             for group in entries.chunk_by(|a, b| a.0 == b.0) {
                 let key = group.first().and_then(|(key, _)| keys.get(*key as usize)).map_or("", |key| key);
                 out.write_all(&(key.len() as u16).to_le_bytes())?;
@@ -142,11 +154,11 @@ impl Sorter {
                 out.write_all(&(group.len() as u32).to_le_bytes())?;
                 group.iter().try_for_each(|(_, entry)| entry.write(&mut out))?;
             }
-            let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-            file.rewind()?;
-            Ok(file)
+            out.flush()?;
+            out.get_mut().stream_position()
         })();
-        self.runs.push(run.map_err(io)?);
+        let end = written.map_err(|error| said(&self.scratch, error))?;
+        self.runs.push(start..end);
         Ok(())
     }
 
@@ -164,9 +176,11 @@ impl Sorter {
             return Ok(());
         }
         self.spill()?;
-        let scratch = self.scratch;
-        let io = |error| Error::io(&scratch)(error);
-        let mut runs: Vec<Run> = self.runs.into_iter().map(Run::new).collect();
+        let Some(file) = self.file else { return Ok(()) };
+        let io = |error| said(&self.scratch, error);
+        let room = (self.memory / self.runs.len()).clamp(READ.0, READ.1);
+        let mut runs: Vec<Run<'_>> =
+            self.runs.into_iter().map(|range| Run::new(&file, range, room)).collect();
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
             heads.extend(run.key().map_err(io)?.map(|key| Reverse((key, number))));
@@ -189,14 +203,35 @@ impl Sorter {
     }
 }
 
-/// A sorted run, read again.
-struct Run {
-    from: BufReader<File>,
+/// What the system said of scratch space.
+fn said(folder: &Path, error: std::io::Error) -> Error {
+    Error::io(folder.join("(scratch space of a build)"))(error)
 }
 
-impl Run {
-    fn new(file: File) -> Self {
-        Self { from: BufReader::with_capacity(1 << 16, file) }
+/// A sorted run, read again.
+struct Run<'f> {
+    from: BufReader<Piece<'f>>,
+}
+
+/// A piece of a file, whoever else reads in it.
+struct Piece<'f> {
+    file: &'f File,
+    range: Range<u64>,
+}
+
+impl Read for Piece<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let most = out.len().min((self.range.end - self.range.start) as usize);
+        self.file.seek(SeekFrom::Start(self.range.start))?;
+        let read = self.file.read(&mut out[..most])?;
+        self.range.start += read as u64;
+        Ok(read)
+    }
+}
+
+impl<'f> Run<'f> {
+    fn new(file: &'f File, range: Range<u64>, room: usize) -> Self {
+        Self { from: BufReader::with_capacity(room, Piece { file, range }) }
     }
 
     /// The next key; `None` at the end.

@@ -174,8 +174,10 @@ fn progress_counts_rows() {
     let rows: String = (0..20_000).map(|n| format!("k{},i{n},1\n", n % 9)).collect();
     let input = input(root.path(), "p.csv", &format!("item,similar,score\n{rows}"));
     let mut seen = Vec::new();
-    read_watched(&input, TableSpec::new("t", 0), &mut |rows| seen.push(rows)).unwrap();
-    assert_eq!(seen, [0, 8192, 16384]);
+    read_watched(&input, TableSpec::new("t", 0), &mut |step| seen.push(step)).unwrap();
+    let rows = |rows: &[u64]| rows.iter().map(|rows| Step::Read(*rows)).collect::<Vec<_>>();
+    assert_eq!(seen[..3], rows(&[0, 8192, 16384]));
+    assert!(matches!(seen[3..], [Step::Group(8192.., 20_000), Step::Group(16_384.., 20_000)]), "{seen:?}");
 }
 
 #[test]
