@@ -243,7 +243,7 @@ impl Levels {
         (self.least, self.step) = (least, kernel::step(least, greatest));
         self.error = kernel::quantise(scores, self.least, self.step, &mut self.bytes);
         if !self.error.is_finite() {
-            return Err("scores are too far apart for 16 bits; store them exactly (scores = exact)".into());
+            return Err("scores are too far apart for 16 bits; store them exactly (--exact)".into());
         }
         Ok(())
     }

@@ -31,6 +31,9 @@ pub enum Format {
     Ndjson,
 }
 
+/// Endings of files that hold others.
+const PACKED: [&str; 7] = ["gz", "zst", "bz2", "xz", "lz4", "zip", "7z"];
+
 /// A file whose columns are known and whose rows can be read, more than once.
 #[derive(Debug)]
 pub struct Reader {
@@ -71,6 +74,10 @@ impl Format {
             "csv" => Ok(Self::Csv),
             "tsv" => Ok(Self::Tsv),
             "ndjson" | "jsonl" => Ok(Self::Ndjson),
+            packed if PACKED.contains(&packed) => Err(Error::invalid(
+                path.display().to_string(),
+                format!("is packed (.{packed}); unpack it first, or write Parquet, which packs by itself"),
+            )),
             _ => Err(Error::invalid(
                 path.display().to_string(),
                 "expected a file named .parquet, .csv, .tsv or .ndjson",
@@ -86,6 +93,10 @@ impl Reader {
     /// A name with another ending, a file that is not what its name says, or what the system said.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        if path.is_dir() {
+            let detail = "is a folder; expected one file named .parquet, .csv, .tsv or .ndjson";
+            return Err(Error::invalid(path.display().to_string(), detail));
+        }
         let format = Format::of(path)?;
         let columns = match format {
             Format::Parquet => parquet_rows::columns(path)?,
@@ -132,6 +143,11 @@ impl Reader {
                     format!("has no column {name:?}; {hint}"),
                 ));
             }
+        }
+        if let Some(name) = wanted.iter().find(|name| self.columns.iter().filter(|c| c == *name).count() > 1)
+        {
+            let detail = format!("has two columns {name:?}; rename one of them");
+            return Err(Error::invalid(self.path.display().to_string(), detail));
         }
         let columns: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
         let ids = wanted.iter().map(|name| ids.contains(name)).collect();

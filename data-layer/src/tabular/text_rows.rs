@@ -1,29 +1,51 @@
 //! Rows of CSV, TSV and NDJSON. Every cell of CSV and TSV is text; an empty one is nothing.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Format, Numbered, Source};
 use crate::types::Value;
 use crate::{Error, Result};
 
-/// Lines of NDJSON up to this many bytes.
+/// Lines of NDJSON, and records of CSV, up to this many bytes.
 const MAX_LINE: u64 = 64 << 20;
 
-fn csv_reader(path: &Path, format: Format) -> Result<csv::Reader<File>> {
+/// A file that may be read so far and no further, until the limit is set anew.
+struct Limited {
+    file: File,
+    /// Bytes that may still be read.
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Limited {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(out)?;
+        let left = self.left.get().checked_sub(read as u64);
+        let long =
+            || std::io::Error::other(format!("a row of {MAX_LINE} bytes or more; is a quote missing?"));
+        self.left.set(left.ok_or_else(long)?);
+        Ok(read)
+    }
+}
+
+/// A reader, and what it may still read: to be set to [`MAX_LINE`] before each record.
+fn csv_reader(path: &Path, format: Format) -> Result<(csv::Reader<Limited>, Rc<Cell<u64>>)> {
     let tab = format == Format::Tsv;
     let file = File::open(path).map_err(Error::io(path))?;
+    let left = Rc::new(Cell::new(MAX_LINE));
     let mut builder = csv::ReaderBuilder::new();
     builder.delimiter(if tab { b'\t' } else { b',' }).quoting(!tab);
-    Ok(builder.from_reader(file))
+    Ok((builder.from_reader(Limited { file, left: Rc::clone(&left) }), left))
 }
 
 /// Names in the header line.
 pub(super) fn csv_columns(path: &Path, format: Format) -> Result<Vec<String>> {
-    let mut reader = csv_reader(path, format)?;
-    let headers = reader.headers().map_err(|e| explain(&e, path))?;
+    let (mut reader, _) = csv_reader(path, format)?;
+    let headers = reader.headers().map_err(|e| explain(&e, path, 1))?;
     if headers.is_empty() {
         return Err(Error::invalid(format!("{}:1", path.display()), "expected a header line, found nothing"));
     }
@@ -36,11 +58,18 @@ pub(super) fn csv_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = R
     let columns = csv_columns(&source.path, source.format)?;
     let at = |name: &String| columns.iter().position(|c| c == name).unwrap_or(usize::MAX);
     let places: Vec<usize> = source.columns.iter().map(at).collect();
-    let reader = csv_reader(&source.path, source.format)?;
+    let (mut reader, left) = csv_reader(&source.path, source.format)?;
     let source = Arc::clone(source);
-    Ok(Box::new(reader.into_byte_records().map(move |record| {
-        let record = record.map_err(|e| explain(&e, &source.path))?;
-        let line = record.position().map_or(0, csv::Position::line);
+    let mut record = csv::ByteRecord::new();
+    Ok(Box::new(std::iter::from_fn(move || {
+        left.set(MAX_LINE);
+        let line = reader.position().line();
+        match reader.read_byte_record(&mut record) {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(error) => return Some(Err(explain(&error, &source.path, line))),
+        }
+        let line = record.position().map_or(line, csv::Position::line);
         let cells = source.columns.iter().zip(&places).map(|(name, place)| {
             let Some(bytes) = record.get(*place).filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
             let text = std::str::from_utf8(bytes).map_err(|_| {
@@ -48,12 +77,13 @@ pub(super) fn csv_rows(source: &Arc<Source>) -> Result<Box<dyn Iterator<Item = R
             })?;
             Ok(Some(Value::String(text.into())))
         });
-        Ok((line, cells.collect::<Result<Vec<_>>>()?))
+        Some(cells.collect::<Result<Vec<_>>>().map(|cells| (line, cells)))
     })))
 }
 
-fn explain(error: &csv::Error, path: &Path) -> Error {
-    let line = error.position().map_or(1, csv::Position::line);
+/// An error with its line; `line` where it has none.
+fn explain(error: &csv::Error, path: &Path, line: u64) -> Error {
+    let line = error.position().map_or(line, csv::Position::line);
     let detail = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("expected {expected_len} fields as in the header, found {len}")
@@ -112,6 +142,8 @@ fn id_texts(json: serde_json::Value) -> serde_json::Value {
 }
 
 fn object(path: &Path, number: u64, line: &str) -> Result<serde_json::Map<String, serde_json::Value>> {
+    // Some programs start files with a byte order mark.
+    let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { line };
     serde_json::from_str(line).map_err(|e| {
         let place = format!("{}:{number}:{}", path.display(), e.column());
         Error::invalid(place, format!("expected one JSON object per line: {e}"))
@@ -127,7 +159,7 @@ fn lines(path: &Path) -> Result<impl Iterator<Item = Result<(u64, String)>> + us
             let mut line = Vec::new();
             number += 1;
             // A limit, so that a file without line ends is an error and not all of memory.
-            match std::io::Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut line) {
+            match Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut line) {
                 Ok(0) => return None,
                 Ok(read) if read as u64 == MAX_LINE => {
                     let place = format!("{}:{number}", path.display());

@@ -164,8 +164,7 @@ fn read_wide(
         _ => spec.vector as usize,
     };
     if let Some(rank) = &input.rank {
-        let detail =
-            format!("rows are keys with lists, whose order is the rank; leave out column {rank:?} of ranks");
+        let detail = format!("rows are keys with lists in order; leave out column {rank:?} of ranks");
         return Err(Error::invalid(input.path.display().to_string(), detail));
     }
     let keys = spec.keys;
@@ -227,8 +226,7 @@ fn read_long(
     on_step: &mut OnStep<'_>,
 ) -> Result<Writer> {
     // While rows are merged, both hold what they can.
-    let memory = input.memory / 2;
-    let keys = spec.keys;
+    let (memory, keys) = (input.memory / 2, spec.keys);
     let mut writer = Writer::new(TableSpec { memory, ..spec })?;
     let mut sorter = Sorter::new(&input.scratch, memory);
     let mut ops = KeyOps::default();
