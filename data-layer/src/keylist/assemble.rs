@@ -9,12 +9,12 @@ use super::build::{OnLists, TWICE, Target, USED, Writer};
 use super::dictionary::Dictionary;
 use super::encode::{Encoder, Perfect, Plan, part_count};
 use super::format::{Header, IndexKind};
-use super::pending::{Lists, Place, hash};
+use super::pending::{Form, Lists, Place, hash};
 use super::perfect::{PART_KEYS, part_of};
 use super::record::Layout;
 use super::spec::TableSpec;
 use super::spill::{Cursor, Spill};
-use super::statistics::Statistics;
+use super::statistics::{Statistics, Tally};
 use super::stride::{Sizes, choose_stride};
 use crate::{Error, Result};
 
@@ -35,7 +35,7 @@ pub(super) fn assemble<T: Target>(
 ) -> Result<(Header, Statistics)> {
     let (ids, renumber) = sorted_dictionary(&writer);
     let layout = layout(&writer, ids.len());
-    let Writer { spec, mut lists, mut spill, pushed, dictionary, .. } = writer;
+    let Writer { spec, mut lists, mut spill, pushed, dictionary, tally, .. } = writer;
     let count = part_count(pushed);
     if !spill.is_empty() && !lists.places().is_empty() {
         spill.write(&mut lists)?;
@@ -51,6 +51,7 @@ pub(super) fn assemble<T: Target>(
         spec: &spec,
         layout,
         dictionary: &dictionary,
+        tally: &tally,
         ids: &ids,
         renumber: &renumber,
         lists: pushed,
@@ -102,6 +103,7 @@ struct Book<'a> {
     spec: &'a TableSpec,
     layout: Layout,
     dictionary: &'a Dictionary,
+    tally: &'a Tally,
     ids: &'a [u32],
     renumber: &'a [u32],
     lists: u64,
@@ -134,7 +136,7 @@ impl Book<'_> {
             done += u64::from(parts.sizes[part as usize].lists);
         }
         let ids = self.ids.iter().map(|id| self.dictionary.text(*id));
-        let (head, header, statistics) = encoder.finish(self.spec, ids)?;
+        let (head, header, statistics) = encoder.finish(self.spec, self.tally, ids)?;
         out.head(&head).map_err(Error::io(self.path))?;
         on_lists(done, self.lists);
         Ok(Some((header, statistics)))
@@ -207,7 +209,7 @@ struct Disk {
     /// Where the lists of the part at hand start in each run.
     part_at: Vec<u64>,
     memory: usize,
-    vector: usize,
+    form: Form,
 }
 
 impl Parts {
@@ -237,9 +239,9 @@ impl Parts {
             size.lists += 1;
             size.words += u64::from(words);
         })?;
-        let vector = spec.vector as usize;
+        let form = Form::of(spec);
         let (cursors, part_at, memory) = (Vec::new(), Vec::new(), spec.memory);
-        let disk = Some(Disk { spill, cursors, part_at, memory, vector });
+        let disk = Some(Disk { spill, cursors, part_at, memory, form });
         Ok(Self { sizes, lists, places: Vec::new(), range: 0..0, disk })
     }
 
@@ -317,7 +319,7 @@ impl Parts {
 
 impl Disk {
     fn read(&mut self, within: &dyn Fn(u64) -> bool, each: &mut dyn FnMut(&[u32])) -> Result<()> {
-        self.spill.read(&mut self.cursors, self.vector, within, each)
+        self.spill.read(&mut self.cursors, self.form, within, each)
     }
 }
 

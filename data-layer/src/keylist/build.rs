@@ -8,11 +8,13 @@ use rustc_hash::FxHashMap;
 
 use super::assemble;
 use super::dictionary::Dictionary;
-use super::format::{KeyKind, MOST_STRIDE};
+use super::format::{KeyKind, MOST_STRIDE, ScoreCodec};
+use super::levels::Levels;
 use super::list::Op;
-use super::pending::{Lists, Raw};
+use super::pending::{Form, Lists, Raw};
 use super::spec::{Built, TableSpec};
 use super::spill::Spill;
+use super::statistics::Tally;
 use super::{EXTENSION, Key, MAX_KEY, hash};
 use crate::types::id;
 use crate::{Error, Result};
@@ -48,6 +50,7 @@ pub struct Writer {
     /// The mark of the last list that named an item, and [`USED`] where a list that was not refused did.
     pub(super) seen: Vec<u16>,
     marks: u16,
+    pub(super) tally: Tally,
     staged: Staged,
 }
 
@@ -56,6 +59,16 @@ pub struct Writer {
 struct Staged {
     items: Vec<u32>,
     scores: Vec<f32>,
+    levels: Levels,
+    /// Greatest difference between a score as given and as stored.
+    error: f32,
+}
+
+impl Staged {
+    fn quantise(&mut self, codec: ScoreCodec) -> std::result::Result<(), String> {
+        self.error = self.levels.take(codec, &self.scores)?;
+        Ok(())
+    }
 }
 
 /// Bytes of key and vector, and places up to a limit.
@@ -73,7 +86,7 @@ impl Writer {
         spec.check()?;
         let memory = spec.memory.max(LEAST_MEMORY);
         Ok(Self {
-            lists: Lists::new(spec.keys == KeyKind::U64, spec.vector as usize, memory),
+            lists: Lists::new(Form::of(&spec), memory),
             spill: Spill::new(spec.scratch.clone()),
             spec: TableSpec { memory, ..spec },
             pushed: 0,
@@ -82,6 +95,7 @@ impl Writer {
             dictionary: Dictionary::new(),
             seen: Vec::new(),
             marks: 0,
+            tally: Tally::new(),
             staged: Staged::default(),
         })
     }
@@ -119,7 +133,9 @@ impl Writer {
             .try_for_each(|(item, _)| self.number(item).map(|number| staged.items.push(number)))
             .and_then(|()| {
                 let placed = |(at, why): Wrong| format!("item {:?}{why}", list[at].0);
-                self.mark(&staged.items, &staged.scores).map_err(placed)
+                finite(&staged.scores).map_err(placed)?;
+                staged.quantise(self.spec.scores)?;
+                self.mark(&staged.items).map_err(placed)
             });
         self.staged = staged;
         taken.map_err(wrong)?;
@@ -167,9 +183,13 @@ impl Writer {
         staged.items.extend(list.iter().map(|(item, _)| *item));
         staged.scores.clear();
         staged.scores.extend(list.iter().map(|(_, score)| *score));
-        let taken = self.mark(&staged.items, &staged.scores);
+        let placed = |(at, why): Wrong| format!("item number {}{why}", list[at].0);
+        let taken = finite(&staged.scores)
+            .map_err(placed)
+            .and_then(|()| staged.quantise(self.spec.scores))
+            .and_then(|()| self.mark(&staged.items).map_err(placed));
         self.staged = staged;
-        taken.map_err(|(at, why)| wrong(format!("item number {}{why}", list[at].0)))?;
+        taken.map_err(wrong)?;
         self.keep(stored, op, &[])
     }
 
@@ -222,12 +242,7 @@ impl Writer {
     }
 
     /// Marks the items of a list as seen, each once. A list that is refused makes none of them used.
-    fn mark(&mut self, items: &[u32], scores: &[f32]) -> std::result::Result<(), Wrong> {
-        // Bits of infinities and NaNs are above those of all finite numbers, signs aside.
-        if scores.iter().fold(0, |most, score| most.max(score.abs().to_bits())) >= f32::INFINITY.to_bits() {
-            let at = scores.iter().position(|score| !score.is_finite()).unwrap_or(0);
-            return Err((at, format!(": expected a finite score, found {}", scores[at])));
-        }
+    fn mark(&mut self, items: &[u32]) -> std::result::Result<(), Wrong> {
         // Each list has a mark of its own, so that those of other lists need no clearing until marks run out.
         if self.marks == USED - 1 {
             self.seen.iter_mut().for_each(|seen| *seen &= USED);
@@ -254,7 +269,7 @@ impl Writer {
 
     /// Keeps the list at hand; where memory does not suffice, those before it go to disk first.
     fn keep(&mut self, key: Key<'_>, op: Op, vector: &[f32]) -> Result<()> {
-        let Staged { items, scores, .. } = &self.staged;
+        let Staged { items, scores, levels, error } = &self.staged;
         let words = self.lists.words_of(key, vector.len(), items.len());
         if !self.lists.places().is_empty() && self.lists.bytes_with(words) > self.spec.memory {
             self.spill.write(&mut self.lists)?;
@@ -272,7 +287,8 @@ impl Writer {
             let (before, count) = std::mem::replace(&mut self.shape, (shape, 1));
             *self.shapes.entry(before).or_default() += count;
         }
-        self.lists.push(&Raw { hash: hash::of(key), key, op, items, scores, vector });
+        self.tally.list(scores, *error);
+        self.lists.push(&Raw { hash: hash::of(key), key, op, items, scores: levels.stored(), vector });
         self.pushed += 1;
         Ok(())
     }
@@ -324,6 +340,16 @@ impl Writer {
         let (header, _) = assemble::assemble(self, &mut bytes, name.as_ref(), &mut |_, _| {})?;
         Ok((header.generation(), bytes))
     }
+}
+
+/// That all scores are finite.
+fn finite(scores: &[f32]) -> std::result::Result<(), Wrong> {
+    // Bits of infinities and NaNs are above those of all finite numbers, signs aside.
+    if scores.iter().fold(0, |most, score| most.max(score.abs().to_bits())) >= f32::INFINITY.to_bits() {
+        let at = scores.iter().position(|score| !score.is_finite()).unwrap_or(0);
+        return Err((at, format!(": expected a finite score, found {}", scores[at])));
+    }
+    Ok(())
 }
 
 /// Where a file is put together.

@@ -89,7 +89,6 @@ pub(super) struct Encoder<'p, W> {
     overflow: Overflow,
     /// What of the overflow is no longer in memory.
     spilled: Option<File>,
-    tally: Tally,
     /// Lines of pilots, or, of open addressing, the hash of each slot.
     pilots: Vec<u8>,
     hashes: Vec<u64>,
@@ -114,7 +113,6 @@ impl<'p, W: Write> Encoder<'p, W> {
             sink: Sink::new(out, at),
             overflow: Overflow::default(),
             spilled: None,
-            tally: Tally::new(),
             pilots: Vec::new(),
             hashes: Vec::new(),
             rows: Vec::new(),
@@ -172,9 +170,8 @@ impl<'p, W: Write> Encoder<'p, W> {
                     continue;
                 };
                 let entry = lists.entry(place, renumber, &mut items);
-                let error = record::write(&self.plan.layout, &entry, slot, out, &mut self.overflow)
+                record::write(&self.plan.layout, &entry, slot, out, &mut self.overflow)
                     .map_err(|detail| of_key(entry.key, detail))?;
-                self.tally.list(entry.scores, error);
             }
             self.slots += slots.len() as u64;
             self.sink.write(&self.buffer).map_err(Error::io(self.path))?;
@@ -232,6 +229,7 @@ impl<'p, W: Write> Encoder<'p, W> {
     pub fn finish<'i>(
         mut self,
         spec: &TableSpec,
+        tally: &Tally,
         ids: impl Iterator<Item = &'i str> + Clone,
     ) -> Result<([u8; HEADER], Header, Statistics)> {
         let path = self.path;
@@ -251,7 +249,7 @@ impl<'p, W: Write> Encoder<'p, W> {
         let parts = sink.end().map_err(failed)?;
         let items = dictionary(ids, &mut |bytes| sink.write(bytes).map_err(failed))?;
         let dictionary = sink.end().map_err(failed)?;
-        let statistics = self.tally.finish(items.into());
+        let statistics = tally.finish(items.into());
         let text =
             serde_json::to_vec(&statistics).map_err(|e| Error::invalid("statistics", e.to_string()))?;
         sink.write(&text).map_err(failed)?;

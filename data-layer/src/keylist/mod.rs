@@ -15,6 +15,7 @@ mod encode;
 mod format;
 mod hash;
 mod kernel;
+mod levels;
 mod list;
 mod lookup;
 mod map;

@@ -2,10 +2,13 @@
 //! back as it stands. Not for reading tables.
 //!
 //! A list is: hash (two words); bytes of the key, operation and whether there is a vector (one word); count; key; vector; items, by
-//! the numbers of the writer; scores.
+//! the numbers of the writer; scores as they will be stored, their parameters first.
 
+use super::format::{KeyKind, ScoreCodec};
+use super::levels::Stored;
 use super::list::Op;
 use super::record::Entry;
+use super::spec::TableSpec;
 use super::{Key, map};
 
 /// Words before the key.
@@ -39,17 +42,46 @@ pub(super) struct Raw<'a> {
     pub key: Key<'a>,
     pub op: Op,
     pub items: &'a [u32],
-    pub scores: &'a [f32],
+    pub scores: Stored<'a>,
     pub vector: &'a [f32],
+}
+
+/// What the lists of a table have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    /// Whether keys are numbers.
+    numbers: bool,
+    /// Numbers of a vector.
+    vector: usize,
+    codec: ScoreCodec,
+}
+
+impl Form {
+    pub fn of(spec: &TableSpec) -> Self {
+        Self { numbers: spec.keys == KeyKind::U64, vector: spec.vector as usize, codec: spec.scores }
+    }
+
+    /// Words of the scores of so many places.
+    fn scores(self, count: usize) -> usize {
+        match self.codec {
+            ScoreCodec::Exact => count,
+            ScoreCodec::Affine if count == 0 => 0,
+            ScoreCodec::Affine => 2 + count.div_ceil(2),
+        }
+    }
+
+    /// Words of the list that starts here, by its first [`HEAD`] words.
+    pub fn length(self, head: &[u32]) -> usize {
+        let vector = if head[SHAPE] & VECTOR == 0 { 0 } else { self.vector };
+        let count = head[COUNT] as usize;
+        HEAD + key_words(head[SHAPE]) + vector + count + self.scores(count)
+    }
 }
 
 /// Lists in memory.
 #[derive(Debug)]
 pub(super) struct Lists {
-    /// Whether keys are numbers.
-    numbers: bool,
-    /// Numbers of a vector.
-    vector: usize,
+    form: Form,
     blocks: Vec<Vec<u32>>,
     /// Empty blocks.
     free: Vec<Vec<u32>>,
@@ -62,9 +94,9 @@ pub(super) struct Lists {
 
 impl Lists {
     /// No lists; `memory` is what they are meant to take, in bytes.
-    pub fn new(numbers: bool, vector: usize, memory: usize) -> Self {
+    pub fn new(form: Form, memory: usize) -> Self {
         let block = (memory / BLOCKS / size_of::<u32>()).clamp(BLOCK.0, BLOCK.1);
-        Self { numbers, vector, blocks: Vec::new(), free: Vec::new(), block, held: 0, places: Vec::new() }
+        Self { form, blocks: Vec::new(), free: Vec::new(), block, held: 0, places: Vec::new() }
     }
 
     pub fn places(&self) -> &[Place] {
@@ -104,7 +136,7 @@ impl Lists {
             Key::U64(_) => 2,
             Key::Str(text) => text.len().div_ceil(4),
         };
-        HEAD + key + vector + 2 * count
+        HEAD + key + vector + count + self.form.scores(count)
     }
 
     /// Adds a list.
@@ -129,7 +161,12 @@ impl Lists {
         }
         block.extend_from_slice(words::bits(raw.vector));
         block.extend_from_slice(raw.items);
-        block.extend_from_slice(words::bits(raw.scores));
+        if self.form.codec == ScoreCodec::Affine && !raw.items.is_empty() {
+            block.extend_from_slice(&[raw.scores.least.to_bits(), raw.scores.step.to_bits()]);
+        }
+        let (start, bytes) = (block.len(), raw.scores.bytes);
+        block.resize(start + bytes.len().div_ceil(4), 0);
+        words::bytes_mut(&mut block[start..])[..bytes.len()].copy_from_slice(bytes);
         self.places.push(Place { hash: raw.hash, block: number, at });
     }
 
@@ -161,13 +198,13 @@ impl Lists {
     /// The words of a list.
     pub fn words(&self, place: &Place) -> &[u32] {
         let rest = &self.blocks[place.block as usize][place.at as usize..];
-        &rest[..length(rest, self.vector)]
+        &rest[..self.form.length(rest)]
     }
 
     /// The key of a list.
     pub fn key(&self, place: &Place) -> Key<'_> {
         let list = self.words(place);
-        key(&list[HEAD..], list[SHAPE] & 0xffff, self.numbers)
+        key(&list[HEAD..], list[SHAPE] & 0xffff, self.form.numbers)
     }
 
     /// A list as an entry; its items are put into `items` under their new numbers.
@@ -175,16 +212,27 @@ impl Lists {
         let list = self.words(place);
         let (shape, count) = (list[SHAPE], list[COUNT] as usize);
         let after_key = HEAD + key_words(shape);
-        let scores = list.len() - count;
+        let scores = list.len() - self.form.scores(count);
         let places = &list[scores - count..scores];
         items.clear();
         items.extend(places.iter().map(|item| renumber.get(*item as usize).copied().unwrap_or(0)));
         Entry {
-            key: key(&list[HEAD..after_key], shape & 0xffff, self.numbers),
+            key: key(&list[HEAD..after_key], shape & 0xffff, self.form.numbers),
             op: Op::of(shape >> OP_AT & 3).unwrap_or(Op::Replace),
             items,
-            scores: words::floats(&list[scores..]),
+            scores: self.stored(&list[scores..], count),
             vector: words::floats(&list[after_key..scores - count]),
+        }
+    }
+
+    fn stored<'a>(&self, scores: &'a [u32], count: usize) -> Stored<'a> {
+        match (self.form.codec, scores) {
+            (ScoreCodec::Affine, [least, step, levels @ ..]) => Stored {
+                least: f32::from_bits(*least),
+                step: f32::from_bits(*step),
+                bytes: &words::bytes(levels)[..count * 2],
+            },
+            _ => Stored { least: 0.0, step: 0.0, bytes: words::bytes(scores) },
         }
     }
 
@@ -202,12 +250,6 @@ pub(super) fn hash(list: &[u32]) -> u64 {
 
 fn key_words(shape: u32) -> usize {
     (shape as usize & 0xffff).div_ceil(4)
-}
-
-/// Words of the list that starts here, by its first [`HEAD`] words; vectors have so many numbers.
-pub(super) fn length(head: &[u32], vector: usize) -> usize {
-    let vector = if head[SHAPE] & VECTOR == 0 { 0 } else { vector };
-    HEAD + key_words(head[SHAPE]) + vector + 2 * head[COUNT] as usize
 }
 
 fn key(words: &[u32], length: u32, numbers: bool) -> Key<'_> {

@@ -1,6 +1,7 @@
 //! One record of version 2 as bytes, both ways: the layout that `docs/formats.md` describes. Not for finding records.
 
 use super::format::{KeyKind, ScoreCodec, u32_at, u64_at};
+use super::levels::Stored;
 use super::list::{List, Op, Run};
 use super::{Key, hash, kernel};
 
@@ -40,7 +41,7 @@ pub(super) struct Entry<'a> {
     pub key: Key<'a>,
     pub op: Op,
     pub items: &'a [u32],
-    pub scores: &'a [f32],
+    pub scores: Stored<'a>,
     /// Empty, or as long as the layout says.
     pub vector: &'a [f32],
 }
@@ -54,14 +55,8 @@ pub(super) struct Overflow {
     pub before: u64,
     /// Lists that have a part here.
     pub lists: u64,
-    room: Room,
-}
-
-/// Memory that is used for one record after the other.
-#[derive(Debug, Default)]
-struct Room {
-    levels: Levels,
-    bytes: Vec<u8>,
+    /// Memory that is used for one record after the other.
+    room: Vec<u8>,
 }
 
 impl Layout {
@@ -111,20 +106,19 @@ pub(super) fn vacant(out: &mut [u8], slot: u64) {
     seal(out, HEAD, inside(slot));
 }
 
-/// Writes a record into its stride of zeros, and what does not fit into the overflow. Gives the greatest error of a score.
+/// Writes a record into its stride of zeros, and what does not fit into the overflow.
 ///
 /// # Errors
-/// Scores too far apart for sixteen bits, an overflow of more than 8 TiB; as a text for the place where the key is known.
+/// An overflow of more than 8 TiB; as a text for the place where the key is known.
 pub(super) fn write(
     layout: &Layout,
     entry: &Entry<'_>,
     slot: u64,
     out: &mut [u8],
     overflow: &mut Overflow,
-) -> Result<f32, String> {
+) -> Result<(), String> {
     let count = entry.items.len();
-    let Room { mut levels, mut bytes } = std::mem::take(&mut overflow.room);
-    levels.of(layout.scores, entry.scores)?;
+    let mut bytes = std::mem::take(&mut overflow.room);
     bytes.clear();
     let word = count as u32
         | OCCUPIED
@@ -132,15 +126,15 @@ pub(super) fn write(
         | if entry.vector.is_empty() { 0 } else { VECTOR };
     let whole = layout.whole(entry.key, entry.vector.len(), count);
     if whole <= layout.stride {
-        start(layout, entry, word, None, &levels, count, &mut bytes);
-        levels.places(layout, entry, 0..count, &mut bytes);
+        start(layout, entry, word, None, count, &mut bytes);
+        places(layout, entry, 0..count, &mut bytes);
     } else if let Some(head) = layout.head(entry.key, entry.vector.len(), count) {
         let pointer = overflow.place()? | (head as u64) << PLACE_BITS;
-        start(layout, entry, word | TAIL, Some(pointer), &levels, count, &mut bytes);
-        levels.places(layout, entry, 0..head, &mut bytes);
+        start(layout, entry, word | TAIL, Some(pointer), count, &mut bytes);
+        places(layout, entry, 0..head, &mut bytes);
         let mut tail = vec![0; 4];
         tail.extend_from_slice(&((count - head) as u32).to_le_bytes());
-        levels.places(layout, entry, head..count, &mut tail);
+        places(layout, entry, head..count, &mut tail);
         overflow.push(tail);
     } else {
         let pointer = overflow.place()?;
@@ -148,15 +142,14 @@ pub(super) fn write(
         bytes.extend_from_slice(&(word | ELSEWHERE).to_le_bytes());
         bytes.extend_from_slice(&pointer.to_le_bytes());
         let mut body = Vec::with_capacity(whole);
-        start(layout, entry, word, None, &levels, count, &mut body);
-        levels.places(layout, entry, 0..count, &mut body);
+        start(layout, entry, word, None, count, &mut body);
+        places(layout, entry, 0..count, &mut body);
         overflow.push(body);
     }
     out[..bytes.len()].copy_from_slice(&bytes);
     seal(out, bytes.len(), inside(slot));
-    let error = levels.error;
-    overflow.room = Room { levels, bytes };
-    Ok(error)
+    overflow.room = bytes;
+    Ok(())
 }
 
 impl Overflow {
@@ -199,7 +192,6 @@ fn start(
     entry: &Entry<'_>,
     word: u32,
     pointer: Option<u64>,
-    levels: &Levels,
     count: usize,
     out: &mut Vec<u8>,
 ) {
@@ -217,42 +209,16 @@ fn start(
     }
     entry.vector.iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
     if layout.parameters(count) > 0 {
-        out.extend_from_slice(&levels.least.to_le_bytes());
-        out.extend_from_slice(&levels.step.to_le_bytes());
+        out.extend_from_slice(&entry.scores.least.to_le_bytes());
+        out.extend_from_slice(&entry.scores.step.to_le_bytes());
     }
 }
 
-/// Scores as they are stored: the same parameters for the whole list.
-#[derive(Debug, Default)]
-struct Levels {
-    least: f32,
-    step: f32,
-    bytes: Vec<u8>,
-    error: f32,
-}
-
-impl Levels {
-    fn of(&mut self, codec: ScoreCodec, scores: &[f32]) -> Result<(), String> {
-        self.bytes.clear();
-        (self.least, self.step, self.error) = (0.0, 0.0, 0.0);
-        if codec == ScoreCodec::Exact {
-            scores.iter().for_each(|score| self.bytes.extend_from_slice(&score.to_le_bytes()));
-            return Ok(());
-        }
-        let (least, greatest) = kernel::span(scores);
-        (self.least, self.step) = (least, kernel::step(least, greatest));
-        self.error = kernel::quantise(scores, self.least, self.step, &mut self.bytes);
-        if !self.error.is_finite() {
-            return Err("scores are too far apart for 16 bits; store them exactly (--exact)".into());
-        }
-        Ok(())
-    }
-
-    fn places(&self, layout: &Layout, entry: &Entry<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
-        let width = layout.width();
-        kernel::pack(&entry.items[range.clone()], layout.bits, out);
-        out.extend_from_slice(&self.bytes[range.start * width..range.end * width]);
-    }
+/// Items and scores of some places.
+fn places(layout: &Layout, entry: &Entry<'_>, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
+    let width = layout.width();
+    kernel::pack(&entry.items[range.clone()], layout.bits, out);
+    out.extend_from_slice(&entry.scores.bytes[range.start * width..range.end * width]);
 }
 
 /// A record as it stands, its sum checked.

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::pending::{HEAD, Lists, hash, length, words};
+use super::pending::{Form, HEAD, Lists, hash, words};
 use crate::{Error, Result};
 
 /// Bytes that are written at once.
@@ -126,7 +126,7 @@ impl Spill {
     pub fn read(
         &self,
         cursors: &mut [Cursor],
-        vector: usize,
+        form: Form,
         within: &dyn Fn(u64) -> bool,
         each: &mut dyn FnMut(&[u32]),
     ) -> Result<()> {
@@ -136,7 +136,7 @@ impl Spill {
                 if !within(hash(head)) {
                     break;
                 }
-                let length = length(head, vector);
+                let length = form.length(head);
                 if let Some(list) = cursor.peek(file, length).map_err(|error| said(&self.folder)(error))? {
                     each(list);
                 }

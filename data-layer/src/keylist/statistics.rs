@@ -78,8 +78,8 @@ impl Tally {
     }
 
     /// The counts, with the number of items in the dictionary.
-    pub fn finish(self, items: u64) -> Statistics {
-        let mut counts = self.statistics;
+    pub fn finish(&self, items: u64) -> Statistics {
+        let mut counts = self.statistics.clone();
         counts.items = items;
         if counts.lists > 0 {
             counts.mean_length = counts.entries as f64 / counts.lists as f64;

@@ -29,11 +29,29 @@ pub fn quantise(scores: &[f32], least: f32, step: f32, out: &mut Vec<u8>) -> f32
     let inverse = if step > 0.0 { 1.0 / f64::from(step) } else { 0.0 };
     let start = out.len();
     out.resize(start + scores.len() * 2, 0);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was just asked for AVX2.
+        return unsafe { wide_levels(scores, least, step, inverse, &mut out[start..]) };
+    }
+    levels(scores, least, step, inverse, &mut out[start..])
+}
+
+/// The same, some at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn wide_levels(scores: &[f32], least: f32, step: f32, inverse: f64, out: &mut [u8]) -> f32 {
+    levels(scores, least, step, inverse, out)
+}
+
+#[inline(always)]
+fn levels(scores: &[f32], least: f32, step: f32, inverse: f64, out: &mut [u8]) -> f32 {
     let mut worst = 0u32;
-    for (score, level) in scores.iter().zip(out[start..].chunks_exact_mut(2)) {
+    let (out, _) = out.as_chunks_mut::<2>();
+    for (score, level) in scores.iter().zip(out) {
         let place = ((f64::from(*score) - f64::from(least)) * inverse).clamp(0.0, LEVELS);
         let nearest = (place + WHOLE).to_bits() as u16;
-        level.copy_from_slice(&nearest.to_le_bytes());
+        *level = nearest.to_le_bytes();
         // Bits of numbers that are not negative are ordered as the numbers are, with infinity and NaN above all.
         worst = worst.max((affine(least, step, nearest) - score).abs().to_bits());
     }
