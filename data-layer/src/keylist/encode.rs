@@ -254,8 +254,7 @@ impl<'p, W: Write> Encoder<'p, W> {
             serde_json::to_vec(&statistics).map_err(|e| Error::invalid("statistics", e.to_string()))?;
         sink.write(&text).map_err(failed)?;
         let text = sink.end().map_err(failed)?;
-        let (_, blocks) = self.sink.blocks().map_err(failed)?;
-        let layout = self.plan.layout;
+        let ((_, blocks), layout) = (self.sink.blocks().map_err(failed)?, self.plan.layout);
         let mut header = Header {
             version: FORMAT_VERSION,
             namespace: spec.namespace.clone(),
