@@ -147,6 +147,19 @@ fn keys_may_be_any_text() {
 }
 
 #[test]
+fn a_shard_says_which_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |shard| TableSpec { shard, ..spec(KeyKind::String, ScoreCodec::Affine) };
+    let table =
+        open(&bytes(of((2, 5)), &sample(20)), &folder.path().join("x.keylist"), Verify::Full).unwrap();
+    assert_eq!((table.header().shard, table.header().shards), (2, 5));
+    for shard in [(5, 5), (0, 0)] {
+        let error = Writer::new(of(shard)).unwrap_err().to_string();
+        assert!(error.contains("shard"), "{error}");
+    }
+}
+
+#[test]
 fn the_order_of_input_does_not_show() {
     let lists = sample(300);
     let spec = spec(KeyKind::String, ScoreCodec::Affine);
