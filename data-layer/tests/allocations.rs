@@ -1,10 +1,10 @@
-//! Look-ups take no memory: not one allocation in `get`, `multi_get`, or reading a list into a room that was used before.
+//! Look-ups take no memory: not one allocation in `get`, `multi_get`, `columns`, or reading a list into a room that was used before.
 
 #[path = "kernel/counting.rs"]
 mod counting;
 
 use counting::allocations;
-use data_layer::keylist::{Key, KeyKind, Room, ScoreCodec, Table, TableSpec, Verify, Writer};
+use data_layer::keylist::{Columns, Key, KeyKind, Room, ScoreCodec, Table, TableSpec, Verify, Writer};
 
 /// 3,000 keys, every 50th with a list that overflows.
 fn table(folder: &std::path::Path, keys: KeyKind, scores: ScoreCodec) -> Table {
@@ -59,6 +59,15 @@ fn look_ups_take_no_memory() {
                 table.multi_get_keys(&numbers, |_, list| sum += list.unwrap().map_or(0, |list| list.len()));
             });
             assert_eq!((taken, sum), (0, places), "multi_get_keys");
+            let (mut one, mut many) = (0, 0);
+            let taken = allocations(|| {
+                let length = |columns: Option<Columns<'_>>| columns.map_or(0, |(items, _)| items.len());
+                for key in &numbers {
+                    one += length(table.columns(*key, &mut room).unwrap());
+                }
+                table.multi_columns(&numbers, &mut room, |_, columns| many += length(columns.unwrap()));
+            });
+            assert_eq!((taken, one, many), (0, places, places), "columns and multi_columns");
         }
     }
     assert!(allocations(|| drop(std::hint::black_box(vec![1u8]))) > 0, "allocations are counted");

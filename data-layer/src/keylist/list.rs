@@ -1,11 +1,13 @@
 //! One list as it stands in the file: a view of item numbers and scores. Nothing is copied until it is read.
 
 use super::format::ScoreCodec;
-use super::kernel;
+use super::kernel::{self, Packed};
 use super::record::Layout;
 
 /// Places that are unpacked at once; a multiple of 8, so that each chunk starts at a byte.
 const CHUNK: usize = 64;
+/// Places that are read together.
+const GROUP: usize = 8;
 
 /// What a delta does with the list of a key; a whole table has [`Op::Replace`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -52,17 +54,47 @@ impl std::fmt::Display for Op {
 pub struct List<'a> {
     pub(super) head: Run<'a>,
     pub(super) tail: Run<'a>,
-    pub(super) bits: u32,
-    pub(super) codec: ScoreCodec,
-    pub(super) least: f32,
-    pub(super) step: f32,
-    pub(super) op: Op,
+    least: f32,
+    step: f32,
+    form: Form,
+}
+
+/// Bits of an item, whether scores are exact, and the [`Op`], in one word: with fields of a few bits each, a list that is handed on
+/// is copied in pieces that the processor can't take from where they were just written.
+#[derive(Debug, Clone, Copy)]
+struct Form(u64);
+
+impl Form {
+    #[inline]
+    fn new(bits: u32, codec: ScoreCodec, op: Op) -> Self {
+        Self(u64::from(bits) | u64::from(codec == ScoreCodec::Exact) << 8 | (op as u64) << 16)
+    }
+
+    #[inline]
+    fn bits(self) -> u32 {
+        (self.0 & 0xff) as u32
+    }
+
+    #[inline]
+    fn is_exact(self) -> bool {
+        self.0 & 1 << 8 != 0
+    }
+
+    #[inline]
+    fn op(self) -> Op {
+        match self.0 >> 16 {
+            0 => Op::Replace,
+            1 => Op::Merge,
+            _ => Op::Delete,
+        }
+    }
 }
 
 /// Places that stand together: small, because it is copied for every list that is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'a> {
-    /// Items, then scores.
+    /// Items, then scores, then whatever follows them: where there is as much as a group of eight, the last one is read as all
+    /// others are.
     bytes: &'a [u8],
     /// Where the scores start.
     scores: u32,
@@ -90,9 +122,14 @@ impl<'a> Run<'a> {
 }
 
 impl<'a> List<'a> {
+    /// A run of so many bits an item, and what its levels are: the score of level 0, and from one to the next.
+    #[inline(always)]
+    pub(super) fn new(head: Run<'a>, bits: u32, codec: ScoreCodec, levels: (f32, f32), op: Op) -> Self {
+        Self { head, tail: Run::EMPTY, least: levels.0, step: levels.1, form: Form::new(bits, codec, op) }
+    }
+
     pub(super) fn empty(layout: &Layout, op: Op) -> Self {
-        let (bits, codec) = (layout.bits, layout.scores);
-        Self { head: Run::EMPTY, tail: Run::EMPTY, bits, codec, least: 0.0, step: 0.0, op }
+        Self::new(Run::EMPTY, layout.bits, layout.scores, (0.0, 0.0), op)
     }
 
     /// Number of places.
@@ -110,7 +147,7 @@ impl<'a> List<'a> {
     /// What a delta does with it.
     #[must_use]
     pub fn op(&self) -> Op {
-        self.op
+        self.form.op()
     }
 
     /// The first `n` places, or all where there are fewer.
@@ -141,19 +178,15 @@ impl<'a> List<'a> {
     /// way to read one.
     #[must_use]
     pub fn columns<'r>(&self, room: &'r mut Room) -> (&'r [u32], &'r [f32]) {
-        let len = self.len();
-        // The last group of eight is unpacked whole.
-        let (head, enough) = (self.head.len(), len.next_multiple_of(8));
-        if room.items.len() < enough {
-            room.items.resize(enough, 0);
-            room.scores.resize(enough, 0.0);
-        }
-        self.fill(&self.head, 0, &mut room.items, &mut room.scores[..head]);
+        let (len, head) = (self.len(), self.head.len());
+        let (items, scores) = room.groups(head + self.tail.len().next_multiple_of(GROUP));
+        let whole = head.next_multiple_of(GROUP);
+        self.fill(&self.head, 0, &mut items[..whole], &mut scores[..whole]);
         if self.tail.count > 0 {
-            let (items, scores) = (&mut room.items[head..], &mut room.scores[head..len]);
-            self.fill(&self.tail, 0, items, scores);
+            let whole = self.tail.len().next_multiple_of(GROUP);
+            self.fill(&self.tail, 0, &mut items[head..head + whole], &mut scores[head..head + whole]);
         }
-        (&room.items[..len], &room.scores[..len])
+        room.first(len)
     }
 
     /// Calls back with up to 64 items and as many scores at a time, in the order of the list.
@@ -163,24 +196,45 @@ impl<'a> List<'a> {
         for run in [&self.head, &self.tail] {
             let mut at = 0;
             while at < run.len() {
-                let places = (run.len() - at).min(CHUNK);
-                self.fill(run, at, &mut items, &mut scores[..places]);
+                let places = self.fill_chunk(run, at, &mut items, &mut scores);
                 each(&items[..places], &scores[..places]);
                 at += places;
             }
         }
     }
 
-    /// As many places from `at` on as there are scores to fill; of the items a whole group of eight where there is room.
+    /// Up to a chunk's places from `at` on; how many there are.
+    #[inline]
+    fn fill_chunk(
+        &self,
+        run: &Run<'_>,
+        at: usize,
+        items: &mut [u32; CHUNK],
+        scores: &mut [f32; CHUNK],
+    ) -> usize {
+        let places = (run.len() - at).min(CHUNK);
+        let whole = places.next_multiple_of(GROUP);
+        self.fill(run, at, &mut items[..whole], &mut scores[..whole]);
+        places
+    }
+
+    /// Places from `at` on, a multiple of eight; as many groups of eight as both slices have.
+    #[inline]
     fn fill(&self, run: &Run<'_>, at: usize, items: &mut [u32], scores: &mut [f32]) {
-        let whole = scores.len().next_multiple_of(8).min(items.len());
-        let levels = run.scores as usize;
-        kernel::unpack(&run.bytes[at / 8 * self.bits as usize..], self.bits, &mut items[..whole]);
-        match self.codec {
-            ScoreCodec::Affine => {
-                kernel::dequantise(&run.bytes[levels + at * 2..], self.least, self.step, scores)
-            }
-            ScoreCodec::Exact => kernel::exact(&run.bytes[levels + at * 4..], scores),
+        let bits = self.form.bits();
+        let from = at / GROUP * bits as usize;
+        let bytes = run.bytes.get(from..).unwrap_or(&[]);
+        let levels = run.scores as usize - from;
+        if self.form.is_exact() {
+            kernel::unpack(bytes, bits, items);
+            kernel::exact(bytes.get(levels + at * 4..).unwrap_or(&[]), scores);
+        } else {
+            let levels = levels + at * 2;
+            kernel::places(
+                &Packed { bytes, bits, levels, least: self.least, step: self.step },
+                items,
+                scores,
+            );
         }
     }
 }
@@ -190,6 +244,25 @@ impl<'a> List<'a> {
 pub struct Room {
     items: Vec<u32>,
     scores: Vec<f32>,
+}
+
+impl Room {
+    /// Room for so many places, in whole groups of eight.
+    #[inline]
+    pub(super) fn groups(&mut self, places: usize) -> (&mut [u32], &mut [f32]) {
+        let enough = places.next_multiple_of(GROUP);
+        if self.items.len() < enough {
+            self.items.resize(enough, 0);
+            self.scores.resize(enough, 0.0);
+        }
+        (&mut self.items[..enough], &mut self.scores[..enough])
+    }
+
+    /// The places that were put here.
+    #[inline]
+    pub(super) fn first(&self, places: usize) -> (&[u32], &[f32]) {
+        (&self.items[..places], &self.scores[..places])
+    }
 }
 
 impl<'a> IntoIterator for &List<'a> {
@@ -226,8 +299,7 @@ impl Iterator for ListIter<'_> {
         }
         let place = self.at % CHUNK;
         if place == 0 {
-            let places = (self.run.len() - self.at).min(CHUNK);
-            self.list.fill(&self.run, self.at, &mut self.items, &mut self.scores[..places]);
+            self.list.fill_chunk(&self.run, self.at, &mut self.items, &mut self.scores);
         }
         self.at += 1;
         Some((self.items[place], self.scores[place]))
@@ -249,8 +321,7 @@ impl Iterator for ListIter<'_> {
         let (mut items, mut scores) = ([0; CHUNK], [0.0; CHUNK]);
         for run in [&self.run, &list.tail] {
             while at < run.len() {
-                let places = (run.len() - at).min(CHUNK);
-                list.fill(run, at, &mut items, &mut scores[..places]);
+                let places = list.fill_chunk(run, at, &mut items, &mut scores);
                 folded = items[..places].iter().copied().zip(scores).fold(folded, &mut each);
                 at += places;
             }

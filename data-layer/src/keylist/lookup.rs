@@ -22,12 +22,22 @@ const RING: usize = 32;
 /// Keys whose memory is asked for ahead of use, where there is open addressing.
 const WAVE: usize = 32;
 
+/// Where a key's pilot is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pilot {
+    /// The key's hash, mixed again.
+    mixed: u64,
+    part: u32,
+    /// Byte of the index.
+    at: usize,
+}
+
 /// Where a key's record should be.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    slot: u64,
-    /// The line of pilots that says so.
-    line: usize,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub slot: u64,
+    /// The byte of the index that says so.
+    pilot: usize,
 }
 
 impl Table {
@@ -68,11 +78,10 @@ impl Table {
         if self.header.version == 1 {
             return v1::find(self, key);
         }
-        let hash = hash::of(key);
         if self.header.index == IndexKind::Open {
-            return Ok(self.find_open(key, hash)?.map(|record| record.list));
+            return Ok(self.find_open(key, hash::of(key))?.map(|record| record.list));
         }
-        let place = self.place(hash, self.pilot_line(hash));
+        let place = self.place(self.pilot(hash::of(key)));
         self.ask_for_record(place.slot);
         self.list_at(key, place)
     }
@@ -81,8 +90,7 @@ impl Table {
     pub(super) fn find_record(&self, key: Key<'_>, hash: u64) -> Result<Option<Record<'_>>> {
         match self.header.index {
             IndexKind::Perfect => {
-                let line = self.pilot_line(hash);
-                let place = self.place(hash, line);
+                let place = self.place(self.pilot(hash));
                 self.ask_for_record(place.slot);
                 self.find_at(key, place)
             }
@@ -90,38 +98,38 @@ impl Table {
         }
     }
 
-    #[inline]
-    fn part(&self, hash: u64) -> &Part {
+    #[inline(always)]
+    pub(super) fn pilot(&self, hash: u64) -> Pilot {
+        let part = perfect::part_of(hash, self.header.parts);
+        let mixed = perfect::remix(hash);
         // A file that is searched has as many parts as its header says, at least one: `read_parts`.
-        &self.parts[perfect::part_of(hash, self.header.parts) as usize]
+        let Part { first_line, buckets, .. } = self.parts[part as usize];
+        let bucket = perfect::bucket_with(mixed, buckets) as usize;
+        // Each line has its sum behind its pilots.
+        let at = first_line as usize * LINE + bucket + bucket / LINE_PILOTS * (LINE - LINE_PILOTS);
+        Pilot { mixed, part, at }
     }
 
-    /// Line and place of the pilot of a hash, within the index.
-    #[inline]
-    fn pilot_line(&self, hash: u64) -> (usize, usize) {
-        let part = self.part(hash);
-        let bucket = perfect::bucket(hash, part.buckets) as usize;
-        ((part.first_line as usize + bucket / LINE_PILOTS) * LINE, bucket % LINE_PILOTS)
-    }
-
-    #[inline]
-    fn place(&self, hash: u64, (line, at): (usize, usize)) -> Place {
-        let part = self.part(hash);
-        let pilot = self.index().get(line + at).copied().unwrap_or(0);
-        let slot = perfect::slot(hash, pilot, part.seed, part.slots);
-        Place { slot: part.first_slot + u64::from(slot), line }
+    #[inline(always)]
+    pub(super) fn place(&self, Pilot { mixed, part, at }: Pilot) -> Place {
+        let Part { first_slot, slots, seed, .. } = self.parts[part as usize];
+        let pilot = self.index().get(at).copied().unwrap_or(0);
+        let slot = perfect::slot_with(mixed, perfect::spread(pilot, seed), slots);
+        Place { slot: first_slot + u64::from(slot), pilot: at }
     }
 
     /// The list of a key at its place.
     #[inline(always)]
     fn list_at(&self, key: Key<'_>, place: Place) -> Result<Option<List<'_>>> {
-        let usual = record::usual(&self.layout, self.slot(place.slot), record::inside(place.slot), key);
+        let at = place.slot as usize * self.layout.stride;
+        let bytes = self.records().get(at..).unwrap_or(&[]);
+        let usual = record::usual(&self.layout, bytes, record::inside(place.slot), key);
         if usual.is_some() { Ok(usual) } else { self.otherwise(key, place) }
     }
 
     /// A list that goes on in the overflow, a key that is not there, or damage.
     #[inline(never)]
-    fn otherwise(&self, key: Key<'_>, place: Place) -> Result<Option<List<'_>>> {
+    pub(super) fn otherwise(&self, key: Key<'_>, place: Place) -> Result<Option<List<'_>>> {
         Ok(self.find_at(key, place)?.map(|record| record.list))
     }
 
@@ -130,7 +138,7 @@ impl Table {
         if is(record.key, key) && record.occupied {
             return Ok(Some(record));
         }
-        self.check_line(place.line)?;
+        self.check_line(place.pilot / LINE * LINE)?;
         Ok(None)
     }
 
@@ -222,8 +230,8 @@ impl Table {
     }
 
     /// Asks for all lines of a record.
-    #[inline]
-    fn ask_for_record(&self, slot: u64) {
+    #[inline(always)]
+    pub(super) fn ask_for_record(&self, slot: u64) {
         let at = slot as usize * self.layout.stride;
         let records = self.records();
         (0..self.ahead).for_each(|line| map::prefetch(records, at + line * 64));
@@ -239,34 +247,44 @@ impl Table {
         if self.header.version == 1 || self.header.index == IndexKind::Open {
             return self.find_many_open(keys, key_of, each);
         }
+        self.in_turn(
+            keys.len(),
+            |at| key_of(keys[at]).map_or(0, hash::of),
+            |at, place| match key_of(keys[at]) {
+                Some(key) => each(at, self.list_at(key, place)),
+                None => each(at, Ok(None)),
+            },
+        );
+    }
+
+    /// Calls `read` with each of so many keys, in order, when its record is at hand. One step hashes a key, finds the record of one
+    /// before it, and reads that of one before that: memory is never idle.
+    #[inline(always)]
+    pub(super) fn in_turn(
+        &self,
+        keys: usize,
+        hash: impl Fn(usize) -> u64,
+        mut read: impl FnMut(usize, Place),
+    ) {
         let overflows = self.header.sections.overflow.length > 0;
-        let mut lines = [(0u64, (0usize, 0usize)); RING];
-        let mut places = [Place { slot: 0, line: 0 }; RING];
-        // One step hashes a key, finds the record of one before it, and reads that of one before that: memory is never idle.
-        for step in 0..keys.len() + TO_RECORD + TO_READ {
-            if let Some(key) = keys.get(step) {
-                let hash = key_of(*key).map_or(0, hash::of);
-                let line = self.pilot_line(hash);
-                map::prefetch(self.index(), line.0 + line.1);
-                lines[step % RING] = (hash, line);
+        let mut pilots = [Pilot::default(); RING];
+        let mut places = [Place::default(); RING];
+        for step in 0..keys + TO_RECORD + TO_READ {
+            if step < keys {
+                let pilot = self.pilot(hash(step));
+                map::prefetch(self.index(), pilot.at);
+                pilots[step % RING] = pilot;
             }
-            if let Some(at) = step.checked_sub(TO_RECORD).filter(|at| *at < keys.len()) {
-                let (hash, line) = lines[at % RING];
-                let place = self.place(hash, line);
+            if let Some(at) = step.checked_sub(TO_RECORD).filter(|at| *at < keys) {
+                let place = self.place(pilots[at % RING]);
                 self.ask_for_record(place.slot);
                 places[at % RING] = place;
             }
-            if overflows
-                && let Some(at) = step.checked_sub(TO_RECORD + TO_READ / 2).filter(|at| *at < keys.len())
-            {
+            if overflows && let Some(at) = step.checked_sub(TO_RECORD + TO_READ / 2).filter(|at| *at < keys) {
                 self.ask_for_overflow(places[at % RING].slot);
             }
             if let Some(at) = step.checked_sub(TO_RECORD + TO_READ) {
-                let found = match key_of(keys[at]) {
-                    Some(key) => self.list_at(key, places[at % RING]),
-                    None => Ok(None),
-                };
-                each(at, found);
+                read(at, places[at % RING]);
             }
         }
     }

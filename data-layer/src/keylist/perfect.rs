@@ -95,24 +95,24 @@ pub(super) fn slot(hash: u64, pilot: u8, seed: u32, slots: u32) -> u32 {
 
 /// The upper bits of the hashes of a part are alike; this brings the lower ones up. Distinct hashes stay distinct.
 #[inline]
-fn remix(hash: u64) -> u64 {
+pub(super) fn remix(hash: u64) -> u64 {
     let x = (hash ^ hash >> 32).wrapping_mul(OF_HIGH);
     let x = (x ^ x >> 29).wrapping_mul(OF_LOW);
     x ^ x >> 32
 }
 
 #[inline]
-fn bucket_with(mixed: u64, buckets: u32) -> u32 {
+pub(super) fn bucket_with(mixed: u64, buckets: u32) -> u32 {
     mulhi(mixed, u64::from(buckets)) as u32
 }
 
 #[inline]
-fn spread(pilot: u8, seed: u32) -> u64 {
+pub(super) fn spread(pilot: u8, seed: u32) -> u64 {
     (u64::from(seed) << 8 | u64::from(pilot)).wrapping_mul(OF_PILOT)
 }
 
 #[inline]
-fn slot_with(mixed: u64, spread: u64, slots: u32) -> u32 {
+pub(super) fn slot_with(mixed: u64, spread: u64, slots: u32) -> u32 {
     mulhi((mixed ^ spread).wrapping_mul(OF_SLOT), u64::from(slots)) as u32
 }
 

@@ -16,7 +16,7 @@ const VECTOR: u32 = 1 << 29;
 const KNOWN: u32 = COUNT | OCCUPIED | TAIL | ELSEWHERE | 3 << OP_AT | VECTOR;
 
 /// Sum and word.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 /// Bits of a place in the overflow section, in units of 8 bytes; above them stands how much of the list is in the record.
 const PLACE_BITS: u32 = 40;
 /// Most places of a list in a record whose list goes on elsewhere.
@@ -274,11 +274,19 @@ fn key_length(bytes: &[u8]) -> usize {
     bytes.get(HEAD..HEAD + 2).map_or(0, |two| usize::from(u16::from_le_bytes([two[0], two[1]])))
 }
 
+/// Places of a record by its word, where it is taken, holds its whole list, replaces, and has no vector.
+#[inline]
+pub(super) fn plain(word: u32) -> Option<usize> {
+    (word & !COUNT == OCCUPIED).then_some((word & COUNT) as usize)
+}
+
 /// The list of a key where its record is as most are: this key's, all of it in its place, the sum right. `None` says only that it is
-/// not; [`read`] finds out what there is. Nothing is put together here that the caller does not ask for.
+/// not; [`read`] finds out what there is. `bytes` start where the record does and go on as far as may be read. Nothing is put
+/// together here that the caller does not ask for.
 #[inline(always)]
 pub(super) fn usual<'a>(layout: &Layout, bytes: &'a [u8], place: u32, key: Key<'_>) -> Option<List<'a>> {
-    let word = u32_at(bytes, 4);
+    let start = u64_at(bytes, 0);
+    let word = (start >> 32) as u32;
     if word & (OCCUPIED | TAIL | ELSEWHERE | !KNOWN) != OCCUPIED {
         return None;
     }
@@ -294,22 +302,15 @@ pub(super) fn usual<'a>(layout: &Layout, bytes: &'a [u8], place: u32, key: Key<'
     let vector = if word & VECTOR == 0 { 0 } else { layout.vector as usize * 4 };
     let parameters = layout.parameters(count);
     let items = key_end + vector + parameters;
-    let scores = items + (count * layout.bits as usize).div_ceil(8);
-    let used = bytes.get(..scores + count * layout.width())?;
-    if hash::sum(&used[4..]) ^ place != u32_at(used, 0) {
+    let packed = (count * layout.bits as usize).div_ceil(8);
+    let end = items + packed + count * layout.width();
+    if end > layout.stride || end > bytes.len() || hash::sum(&bytes[4..end]) ^ place != start as u32 {
         return None;
     }
-    let parameter = |before: usize| f32::from_bits(u32_at(used, items - before));
-    let (least, step) = if parameters > 0 { (parameter(8), parameter(4)) } else { (0.0, 0.0) };
-    Some(List {
-        head: Run::new(&used[items..], scores - items, count),
-        tail: Run::EMPTY,
-        bits: layout.bits,
-        codec: layout.scores,
-        least,
-        step,
-        op: Op::of(word >> OP_AT & 3)?,
-    })
+    let scale = if parameters > 0 { u64_at(bytes, items - 8) } else { 0 };
+    let levels = (f32::from_bits(scale as u32), f32::from_bits((scale >> 32) as u32));
+    let head = Run::new(&bytes[items..], packed, count);
+    Some(List::new(head, layout.bits, layout.scores, levels, Op::of(word >> OP_AT & 3)?))
 }
 
 /// Reads a record that starts where `bytes` do and ends within them; `place` is [`inside`] or [`outside`].
@@ -357,15 +358,7 @@ pub(super) fn read<'a>(layout: &Layout, bytes: &'a [u8], place: u32) -> Result<R
     let (least, step) =
         if items > vector_end { (parameter(items - 8), parameter(items - 4)) } else { (0.0, 0.0) };
     let run = Run::new(&used[items..], scores - items, head);
-    let list = List {
-        head: run,
-        tail: Run::EMPTY,
-        bits: layout.bits,
-        codec: layout.scores,
-        least,
-        step,
-        op: op.ok_or("unknown flags")?,
-    };
+    let list = List::new(run, layout.bits, layout.scores, (least, step), op.ok_or("unknown flags")?);
     let (key, vector) = (&used[key_at..key_end], &used[vector_at..vector_end]);
     Ok(Record { key, vector, list, occupied: true, next })
 }

@@ -8,8 +8,8 @@ use crate::config::check_name;
 use crate::types::{DEFAULT_NAMESPACE, Millis};
 use crate::{Error, Result};
 
-/// What a builder may hold in memory where nothing else is said: 1 GiB.
-pub const DEFAULT_MEMORY: usize = 1 << 30;
+/// What a builder may hold in memory where nothing else is said: 256 MiB. More is slower: memory that is used again needs no clearing.
+pub const DEFAULT_MEMORY: usize = 256 << 20;
 
 /// What a table is, apart from its lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
-    /// String keys, 16-bit scores, one shard, namespace `main`, a perfect hash, no vectors, no delta, 1 GiB for the builder and the
+    /// String keys, 16-bit scores, one shard, namespace `main`, a perfect hash, no vectors, no delta, 256 MiB for the builder and the
     /// system's folder for temporary files beyond.
     #[must_use]
     pub fn new(name: impl Into<String>, watermark: Millis) -> Self {

@@ -36,6 +36,8 @@ pub struct Table {
     pub(super) parts: Vec<Part>,
     /// Cache lines of a record.
     pub(super) ahead: usize,
+    /// Whether lists are as `quick.rs` reads them.
+    pub(super) quick: bool,
 }
 
 impl Table {
@@ -61,7 +63,9 @@ impl Table {
         // Records start at multiples of 8, so most reach into one line more.
         let ahead = (mean + if mean.is_multiple_of(64) { 0 } else { 56 }).div_ceil(64).clamp(1, AHEAD_LINES);
         let (statistics, parts) = (Statistics::default(), Vec::new());
-        let mut table = Self { map, path: path.to_owned(), header, statistics, layout, parts, ahead };
+        let mut table =
+            Self { map, path: path.to_owned(), header, statistics, layout, parts, ahead, quick: false };
+        table.quick = table.is_quick();
         table.check_open()?;
         if verify == Verify::Full {
             table.check_full()?;

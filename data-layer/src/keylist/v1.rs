@@ -116,7 +116,7 @@ pub(super) fn record(table: &Table, at: usize) -> Result<Found<'_>> {
         if affine { (parameter(shape.items - 8), parameter(shape.items - 4)) } else { (0.0, 0.0) };
     let head = Run::new(&record[shape.items..], shape.scores - shape.items, shape.count);
     let codec = table.header.scores;
-    let list = List { head, tail: Run::EMPTY, bits: 32, codec, least, step, op: Op::Replace };
+    let list = List::new(head, 32, codec, (least, step), Op::Replace);
     Ok(Found { key, size: shape.size, list })
 }
 

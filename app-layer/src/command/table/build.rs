@@ -55,7 +55,7 @@ pub struct Args {
     top: Option<NonZeroUsize>,
     /// What rows and lists may take in memory, beside the ids of items; more waits on the disk, beside the table. The table is the
     /// same.
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = memory)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = memory)]
     memory: usize,
     /// The table's folder.
     #[arg(long, value_name = "DIR/NAME")]

@@ -73,7 +73,7 @@ pub type OnStep<'a> = dyn FnMut(Step) + 'a;
 const ROWS: u64 = 8192;
 
 impl Input {
-    /// A file with columns for keys and items, and `score` or `rank` or both; 1 GiB of memory.
+    /// A file with columns for keys and items, and `score` or `rank` or both; 256 MiB of memory.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, key: impl Into<String>, item: impl Into<String>) -> Self {
         Self {

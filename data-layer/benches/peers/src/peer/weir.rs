@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use data_layer::keylist::{
-    EXTENSION, KeyKind, List, Residency, Room, ScoreCodec, Table, TableSpec, Verify, Writer,
+    Columns, EXTENSION, KeyKind, Residency, Room, ScoreCodec, Table, TableSpec, Verify, Writer,
 };
 
 use crate::data::{Data, item_id};
@@ -46,23 +46,22 @@ impl Weir {
 
 impl Store for Weir {
     fn get(&self, key: u64) -> u64 {
-        let list = self.table.get_key(key).ok().flatten();
-        list.map_or(0, |list| touch(&list, &mut self.room.borrow_mut()))
+        let mut room = self.room.borrow_mut();
+        self.table.columns(key, &mut room).ok().flatten().map_or(0, touch)
     }
 
     fn batch(&self, keys: &[u64]) -> u64 {
         let (mut sum, mut room) = (0u64, self.room.borrow_mut());
-        self.table.multi_get_keys(keys, |_, list| {
-            sum = sum.wrapping_add(list.ok().flatten().map_or(0, |list| touch(&list, &mut room)));
+        self.table.multi_columns(keys, &mut room, |_, list| {
+            sum = sum.wrapping_add(list.ok().flatten().map_or(0, touch));
         });
         sum
     }
 }
 
-/// Decodes every place. The sum is one of whole numbers, so that adding up is not what takes the time.
+/// Adds up every place. The sum is one of whole numbers, so that adding up is not what takes the time.
 #[inline]
-fn touch(list: &List<'_>, room: &mut Room) -> u64 {
-    let (items, scores) = list.columns(room);
+fn touch((items, scores): Columns<'_>) -> u64 {
     let places = items.iter().zip(scores);
     let sum = places.fold(0u32, |sum, (item, score)| sum.wrapping_add(item ^ score.to_bits()));
     u64::from(sum) | 1 << 32
