@@ -2,20 +2,25 @@
 //! but share [`toml_file`] for errors with a line and a suggestion.
 
 mod actions;
+mod live;
+mod log;
 mod overlay;
 mod raw;
+mod server;
 mod size;
 mod tables;
 pub mod toml_file;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::types::{DEFAULT_NAMESPACE, Millis, Schema};
+use crate::types::{DEFAULT_NAMESPACE, Schema};
 use crate::{Error, Result};
 
 pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
+pub use live::{Backend, Live};
+pub use log::{Log, Sync};
+pub use server::{ApiKey, Right, Secret, Server};
 pub use size::parse as parse_size;
 pub use tables::{TableOptions, Tables, VerifyWhen};
 
@@ -48,85 +53,6 @@ pub struct Config {
     pub schema: Schema,
 }
 
-/// `[server]`: where it listens and who may call it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Server {
-    /// Address and port; loopback only where there are no keys.
-    pub listen: SocketAddr,
-    /// Worker threads; 0 is one per core.
-    pub workers: usize,
-    /// Largest body of a request in bytes, after decompression.
-    pub body_limit: usize,
-    /// API keys; empty: every call has every right, on loopback.
-    pub keys: Vec<ApiKey>,
-}
-
-/// One API key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApiKey {
-    /// For logs; the secret never appears in one.
-    pub name: String,
-    /// What the caller presents.
-    pub secret: Secret,
-    /// What it allows.
-    pub rights: Vec<Right>,
-}
-
-/// A string that does not print itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-/// What a key allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Right {
-    /// Recommendations and other reads.
-    Read,
-    /// Items, users, pools, schema.
-    Write,
-    /// `POST /v1/events` only.
-    Ingest,
-    /// `explain`, forced buckets, seed and time.
-    Debug,
-    /// Publish and roll back.
-    Admin,
-}
-
-/// `[log]`: the durable event and decision log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Log {
-    /// Folder of all namespaces.
-    pub dir: PathBuf,
-    /// How long events are kept; `None` is for ever.
-    pub retention: Option<Millis>,
-    /// When an event counts as durable.
-    pub sync: Sync,
-}
-
-/// When an event is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sync {
-    /// After one fsync shared by what arrives together.
-    Batch,
-}
-
-/// `[live]`: the dynamic store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Live {
-    /// Where it lives.
-    pub backend: Backend,
-    /// Folder for its snapshots.
-    pub dir: PathBuf,
-}
-
-/// Where the live side lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// In this process.
-    Embedded,
-}
-
 /// `[models]`: a folder of immutable versions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generations {
@@ -134,26 +60,6 @@ pub struct Generations {
     pub dir: PathBuf,
     /// How many versions are kept when one is published, the current one included. At least 1.
     pub keep: usize,
-}
-
-impl Secret {
-    /// Hides a string.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The string itself, to compare in constant time.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 impl Config {

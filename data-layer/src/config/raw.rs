@@ -1,20 +1,17 @@
 //! `weir.toml` as it is written, and the checks that turn it into a [`Config`].
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::live::RawLive;
+use super::log::RawLog;
+use super::server::RawServer;
 use super::tables::RawTables;
-use super::{Actions, check_name, toml_file};
-use super::{ApiKey, Backend, Config, Generations, Live, Log, Right, Secret, Server, Sync, Weight};
-use crate::types::time::parse_span;
+use super::{Actions, Config, Generations, Weight, check_name, toml_file};
 use crate::types::{DEFAULT_NAMESPACE, Schema, Unknown, ValueType};
 use crate::{Error, Result};
-
-/// Largest body where none is configured: 16 MiB.
-const BODY_LIMIT: usize = 16 << 20;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,42 +35,6 @@ pub(super) struct File {
     #[serde(default)]
     actions: BTreeMap<String, Weight>,
     schema: Option<RawSchema>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawServer {
-    listen: Option<String>,
-    workers: Option<usize>,
-    body_limit: Option<usize>,
-    #[serde(default)]
-    keys: Vec<RawKey>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawKey {
-    name: String,
-    secret: Option<String>,
-    secret_env: Option<String>,
-    rights: Vec<Right>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLog {
-    dir: Option<PathBuf>,
-    retention: Option<String>,
-    sync: Option<Sync>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLive {
-    backend: Option<String>,
-    dir: Option<PathBuf>,
-    url: Option<toml::Value>,
-    cluster: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,12 +109,8 @@ impl File {
             namespace,
             timezone,
             server: self.server.check(&wrong, environment)?,
-            log: Log {
-                retention: retention(self.log.retention).map_err(|d| wrong("log.retention", d))?,
-                sync: self.log.sync.unwrap_or(Sync::Batch),
-                dir: dir(self.log.dir, "log"),
-            },
-            live: Live { backend: self.live.check(&wrong)?, dir: dir(self.live.dir, "live") },
+            log: self.log.check(folder, &wrong)?,
+            live: self.live.check(folder, &wrong)?,
             tables: self.tables.check(folder, &wrong)?,
             models: generations(self.models, "models")?,
             scenes: dir(self.scenes.dir, "scenes"),
@@ -162,98 +119,6 @@ impl File {
             schema: schema(self.schema, path)?,
         })
     }
-}
-
-impl RawServer {
-    fn check(
-        self,
-        wrong: &dyn Fn(&str, String) -> Error,
-        environment: &[(String, String)],
-    ) -> Result<Server> {
-        let text = self.listen.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-        let listen = address(&text).map_err(|detail| wrong("server.listen", detail))?;
-        if self.keys.is_empty() && !listen.ip().is_loopback() {
-            let detail = format!(
-                "expected a loopback address such as 127.0.0.1:8080 where no keys are configured, found {text:?}; \
-                 add [[server.keys]] to listen elsewhere"
-            );
-            return Err(wrong("server.listen", detail));
-        }
-        let mut keys: Vec<ApiKey> = Vec::with_capacity(self.keys.len());
-        for (at, key) in self.keys.into_iter().enumerate() {
-            let key = key.check(environment).map_err(|d| wrong(&format!("server.keys[{at}]"), d))?;
-            if keys.iter().any(|other| other.name == key.name) {
-                return Err(wrong(
-                    &format!("server.keys[{at}]"),
-                    format!("a second key named {:?}", key.name),
-                ));
-            }
-            keys.push(key);
-        }
-        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT);
-        if body_limit < 1024 {
-            let detail = format!("expected at least 1024 bytes, found {body_limit}");
-            return Err(wrong("server.body_limit", detail));
-        }
-        let workers = self.workers.unwrap_or(0);
-        Ok(Server { listen, workers, body_limit, keys })
-    }
-}
-
-impl RawKey {
-    fn check(self, environment: &[(String, String)]) -> std::result::Result<ApiKey, String> {
-        let secret = match (self.secret, self.secret_env) {
-            (Some(secret), None) => secret,
-            (None, Some(name)) => {
-                environment.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone()).ok_or_else(
-                    || format!("the environment has no variable {name:?} for key {:?}", self.name),
-                )?
-            }
-            _ => return Err(format!("key {:?} needs one of `secret` and `secret_env`", self.name)),
-        };
-        if secret.len() < 8 {
-            return Err(format!("the secret of key {:?} must have at least 8 bytes", self.name));
-        }
-        if self.rights.is_empty() {
-            return Err(format!("key {:?} has no rights; such as [\"read\", \"ingest\"]", self.name));
-        }
-        Ok(ApiKey { name: self.name, secret: Secret::new(secret), rights: self.rights })
-    }
-}
-
-impl RawLive {
-    fn check(&self, wrong: &dyn Fn(&str, String) -> Error) -> Result<Backend> {
-        match self.backend.as_deref().unwrap_or("embedded") {
-            "embedded" if self.url.is_some() || self.cluster.is_some() => Err(wrong(
-                "live.url",
-                "only the redis backend has one, and it comes with a later version".into(),
-            )),
-            "embedded" => Ok(Backend::Embedded),
-            "redis" => Err(wrong(
-                "live.backend",
-                "\"redis\" comes with a later version; use \"embedded\" until then".into(),
-            )),
-            other => Err(wrong("live.backend", format!("expected \"embedded\", found {other:?}"))),
-        }
-    }
-}
-
-fn retention(text: Option<String>) -> std::result::Result<Option<i64>, String> {
-    match text.as_deref() {
-        None => parse_span("30d").map(Some),
-        Some("forever") => Ok(None),
-        Some(text) => match parse_span(text)? {
-            0 => Err("expected a span above 0, or \"forever\"".to_owned()),
-            span => Ok(Some(span)),
-        },
-    }
-}
-
-fn address(text: &str) -> std::result::Result<SocketAddr, String> {
-    if let Some(port) = text.strip_prefix("localhost:").and_then(|p| p.parse().ok()) {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    }
-    text.parse().map_err(|_| format!("expected an address and port such as 127.0.0.1:8080, found {text:?}"))
 }
 
 fn check_timezone(name: &str) -> std::result::Result<(), String> {

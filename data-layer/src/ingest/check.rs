@@ -9,7 +9,9 @@ use super::decode::noun;
 use super::fields::{Fields, in_time, text_ok};
 use crate::config::Actions;
 use crate::live::counters::MOST_VALUE;
-use crate::types::event::{Erase, Identify, Impression, Interaction, ItemEvent, Retraction, Seen, UserEvent};
+use crate::types::event::{
+    Edge, Erase, Identify, Impression, Interaction, ItemEvent, Load, Retraction, Seen, UserEvent,
+};
 use crate::types::schema::{RESERVED_ITEM, RESERVED_USER};
 use crate::types::time::{self, MINUTE};
 use crate::types::{Event, Id, Millis, Person, Value, ValueType};
@@ -84,7 +86,9 @@ impl Checker<'_> {
             Event::Retraction(Retraction { time, .. })
             | Event::Impression(Impression { time, .. })
             | Event::Identify(Identify { time, .. })
-            | Event::Erase(Erase { time, .. }) => return in_time("time", *time).map(drop),
+            | Event::Erase(Erase { time, .. })
+            | Event::Edge(Edge { time, .. })
+            | Event::Load(Load { time, .. }) => return in_time("time", *time).map(drop),
         };
         in_time("time", time)?;
         for (name, value) in attributes {
@@ -129,7 +133,8 @@ impl Checker<'_> {
             // A client may send the whole interaction again with the mark; what it says besides is known.
             fields.skip(&["user", "anonymous", "session_id", "item", "action", "value"]);
             fields.skip(&["request_id", "session", "context"]);
-            return Ok(Event::Retraction(Retraction { id, time: time.unwrap_or(self.received_ms) }));
+            let time = time.unwrap_or(self.received_ms);
+            return Ok(Event::Retraction(Retraction { id, person: None, time }));
         }
         let person = person(fields)?;
         let item = fields.required_id("item")?;

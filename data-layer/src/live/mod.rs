@@ -284,6 +284,8 @@ impl Live {
                 deeds.erase(&event.person);
                 consumer::run(&Change::Erased(&event.person), stores);
             }
+            // Nothing makes such records yet.
+            Event::Edge(_) | Event::Load(_) => {}
         }
     }
 

@@ -125,7 +125,7 @@ fn a_retraction_takes_nothing_from_a_user_who_never_learnt_the_deed() {
         interaction(Some("guest"), &guest, "i", "click", NOW),
         Event::User(opt_out),
         Event::Identify(Identify { anonymous: id("g"), user: id("u"), time: NOW }),
-        Event::Retraction(Retraction { id: id("guest"), time: NOW }),
+        Event::Retraction(Retraction { id: id("guest"), person: None, time: NOW }),
     ]);
     let state = live.person(&user).unwrap();
     assert_eq!((state.actions.len(), state.met.len(), state.counters.all()), (1, 1, 1));
@@ -165,7 +165,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             interaction(key.as_deref(), &who, &format!("i{item}"), action, time)
         }),
         2 => (who.clone(), 0..4u8, time.clone()).prop_map(|(who, item, time)| impression(&who, &format!("i{item}"), time)),
-        1 => (0..8u8).prop_map(|k| Event::Retraction(Retraction { id: id(&format!("e{k}")), time: NOW })),
+        1 => (0..8u8).prop_map(|k| Event::Retraction(Retraction { id: id(&format!("e{k}")), person: None, time: NOW })),
         1 => (0..3u8, 0..3u8).prop_map(|(a, u)| Event::Identify(Identify {
             anonymous: id(&format!("p{a}")), user: id(&format!("p{u}")), time: NOW,
         })),
@@ -217,7 +217,7 @@ proptest! {
         let mut with = events.clone();
         let at = at.index(events.len() + 1);
         let extra = interaction(Some("extra"), &people()[0], "i1", "click", time);
-        let undo = Event::Retraction(Retraction { id: id("extra"), time: NOW });
+        let undo = Event::Retraction(Retraction { id: id("extra"), person: None, time: NOW });
         with.insert(at, if early { undo.clone() } else { extra.clone() });
         with.push(if early { extra } else { undo });
         prop_assert_eq!(shown(&live(&with), &people()), shown(&live(&events), &people()));
@@ -237,7 +237,7 @@ fn what_an_identified_person_did_is_their_users_and_can_be_retracted() {
     let mut events = acts(&guest);
     events.push(identify);
     assert_eq!(shown(&live(&events), &people()), shown(&live(&acts(&user)), &people()));
-    events.push(Event::Retraction(Retraction { id: id("a"), time: NOW }));
+    events.push(Event::Retraction(Retraction { id: id("a"), person: None, time: NOW }));
     assert_eq!(shown(&live(&events), &people()), shown(&live(&acts(&user)[1..]), &people()));
     // The same device later is somebody new.
     events.push(interaction(None, &guest, "z", "click", NOW));
@@ -258,7 +258,7 @@ fn an_erased_person_is_gone_and_totals_stay() {
     assert_eq!(erased.items().counters(item).total(click), 1);
     // Taking back what an erased person did touches the totals and not the one who has the id now.
     events.push(interaction(Some("b"), &user, "y", "click", NOW));
-    events.push(Event::Retraction(Retraction { id: id("a"), time: NOW }));
+    events.push(Event::Retraction(Retraction { id: id("a"), person: None, time: NOW }));
     let live = live(&events);
     assert_eq!(live.items().counters(item).total(click), 0);
     assert_eq!(live.person(&user).unwrap().counters.total(click), 1);
@@ -277,7 +277,7 @@ fn who_does_not_want_to_be_known_is_not_learnt() {
         impression(&user, "x", 2),
         wish(true, 3),
         interaction(Some("b"), &user, "x", "click", 4),
-        Event::Retraction(Retraction { id: id("a"), time: 5 }),
+        Event::Retraction(Retraction { id: id("a"), person: None, time: 5 }),
     ];
     let live = live(&events);
     let state = live.person(&user).unwrap();

@@ -172,7 +172,7 @@ pub fn encode_record(
 /// Kind of a decision's record. Those of events are given by [`kind_of`].
 pub const DECISION: u8 = 32;
 
-/// The kind byte of an event's record, 1 to 8.
+/// The kind byte of an event's record, 1 to 10.
 #[must_use]
 pub fn kind_of(event: &Event) -> u8 {
     match event {
@@ -184,6 +184,8 @@ pub fn kind_of(event: &Event) -> u8 {
         Event::Identify(_) => 6,
         Event::Schema(_) => 7,
         Event::Erase(_) => 8,
+        Event::Edge(_) => 9,
+        Event::Load(_) => 10,
     }
 }
 
@@ -209,7 +211,9 @@ pub fn decode_event(kind: u8, payload: &[u8]) -> Result<Event, String> {
         6 => parse(payload).map(Event::Identify),
         7 => parse(payload).map(Event::Schema),
         8 => parse(payload).map(Event::Erase),
-        other => Err(format!("expected the kind of an event, 1 to 8, found {other}")),
+        9 => parse(payload).map(Event::Edge),
+        10 => parse(payload).map(Event::Load),
+        other => Err(format!("expected the kind of an event, 1 to 10, found {other}")),
     }
 }
 

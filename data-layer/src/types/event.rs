@@ -28,6 +28,10 @@ pub enum Event {
     Schema(Schema),
     /// A person asked to be forgotten. Later events under the id are a new person.
     Erase(Erase),
+    /// Two people are tied, or no longer.
+    Edge(Edge),
+    /// A source begins or ends naming all its items.
+    Load(Load),
 }
 
 /// Attributes or deletion of an item; every field of it carries the event's time and source.
@@ -98,6 +102,9 @@ pub struct Interaction {
 pub struct Retraction {
     /// Id of the interaction.
     pub id: Id,
+    /// Who did it, where the client says so: finds the interaction where servers share the work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
     /// When.
     pub time: Millis,
 }
@@ -155,6 +162,49 @@ pub struct Erase {
     pub time: Millis,
 }
 
+/// Somebody is tied to somebody by a relation, such as following, or no longer. Both are users of the namespace. Merged as a field
+/// is: the newest event time counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Whose tie it is.
+    pub from: Id,
+    /// To whom.
+    pub to: Id,
+    /// What ties them: `follow`, `friend`, `block` …
+    pub relation: String,
+    /// When.
+    pub time: Millis,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whether the tie is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// A source begins or ends naming all its items. What it named before and does not name in between is deleted for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Which source.
+    pub source: String,
+    /// The load's own id; the end names that of the beginning.
+    pub id: String,
+    /// Which of the two this is.
+    pub phase: Phase,
+    /// When.
+    pub time: Millis,
+}
+
+/// Beginning or end of a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Items follow.
+    Begin,
+    /// All items were named.
+    End,
+}
+
 /// One entry of the event log. Everything derived is a function of these, in order, and of nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -178,7 +228,9 @@ impl Event {
             Self::Impression(e) => Some(e.person.clone()),
             Self::Identify(e) => Some(Person::user(e.user.clone())),
             Self::Erase(e) => Some(e.person.clone()),
-            Self::Item(_) | Self::Retraction(_) | Self::Schema(_) => None,
+            Self::Edge(e) => Some(Person::user(e.from.clone())),
+            Self::Retraction(e) => e.person.clone(),
+            Self::Item(_) | Self::Schema(_) | Self::Load(_) => None,
         }
     }
 }
