@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// Lines of NDJSON, and records of CSV, up to this many bytes.
 const MAX_LINE: u64 = 64 << 20;
+/// Lines of NDJSON whose keys are its columns.
+const SAMPLE: usize = 1_000;
 
 /// A file that may be read so far and no further, until the limit is set anew.
 struct Limited {
@@ -94,15 +96,24 @@ fn explain(error: &csv::Error, path: &Path, line: u64) -> Error {
     Error::invalid(format!("{}:{line}", path.display()), detail)
 }
 
-/// Keys of the first object.
+/// Keys of the first [`SAMPLE`] objects, in the order of their first line: not every object has every key.
 pub(super) fn ndjson_columns(path: &Path) -> Result<Vec<String>> {
-    match lines(path)?.next() {
-        Some(line) => {
-            let (number, line) = line?;
-            Ok(object(path, number, &line)?.into_iter().map(|(name, _)| name).collect())
+    let mut columns = Vec::new();
+    for line in lines(path)?.take(SAMPLE) {
+        let (number, line) = line?;
+        for (name, _) in object(path, number, &line)? {
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
         }
-        None => Err(Error::invalid(format!("{}:1", path.display()), "expected a JSON object, found nothing")),
     }
+    if columns.is_empty() {
+        return Err(Error::invalid(
+            format!("{}:1", path.display()),
+            "expected a JSON object with keys, found none",
+        ));
+    }
+    Ok(columns)
 }
 
 /// The rows, with the wanted cells.

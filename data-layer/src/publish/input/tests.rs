@@ -217,6 +217,16 @@ fn vectors_stand_beside_lists_or_alone() {
     }
 }
 
+#[test]
+fn what_the_first_line_does_not_say_a_later_one_may() {
+    let root = tempfile::tempdir().unwrap();
+    let lines = "{\"item\":\"i1\",\"similar\":[]}\n{\"item\":\"i2\",\"similar\":[\"a\",\"b\"],\"score\":[0.25,0.5]}\n";
+    let table = table(root.path(), &input(root.path(), "k.ndjson", lines));
+    let scores: Vec<f32> = table.get("i2").unwrap().unwrap().iter().map(|(_, score)| score).collect();
+    assert_eq!(scores, [0.25, 0.5]);
+    assert!(table.get("i1").unwrap().unwrap().is_empty());
+}
+
 fn delta_of(text: &str, name: &str, ops: Ops) -> std::result::Result<Vec<(String, Op, usize)>, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -248,7 +258,7 @@ fn rows_of_a_delta_say_what_is_done_with_their_key() {
     assert_eq!(delta_of(long, "d.csv", Ops::Column).unwrap(), three);
     let wide = "key,item,score,op\na,,,delete\nb,i1|i2,1|2,merge\nc,i1,1,replace\n";
     assert_eq!(delta_of(wide, "d.csv", Ops::Column).unwrap(), three);
-    let json = "{\"key\":\"a\",\"item\":null,\"op\":\"delete\"}\n{\"key\":\"b\",\"item\":[\"i1\",\"i2\"],\"op\":\"merge\"}\n{\"key\":\"c\",\"item\":[\"i1\"]}\n";
+    let json = "{\"key\":\"a\",\"op\":\"delete\"}\n{\"key\":\"b\",\"item\":[\"i1\",\"i2\"],\"op\":\"merge\"}\n{\"key\":\"c\",\"item\":[\"i1\"]}\n";
     assert_eq!(delta_of(json, "d.ndjson", Ops::Column).unwrap(), three);
     let all = delta_of("key,item,score\nb,i1,1\n", "d.csv", Ops::All(Op::Merge)).unwrap();
     assert_eq!(all, expected(&[("b", Op::Merge, 1)]));
