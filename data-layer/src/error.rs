@@ -70,6 +70,12 @@ pub enum Error {
         /// What it said, without keys.
         detail: String,
     },
+    /// Not now; sent again in a while it may be taken. Nothing of it was taken.
+    #[error("{why}")]
+    Busy {
+        /// Why not.
+        why: Busy,
+    },
     /// A value, file or request that does not make sense.
     #[error("{place}: {detail}")]
     Invalid {
@@ -78,6 +84,22 @@ pub enum Error {
         /// Expected and found.
         detail: String,
     },
+}
+
+/// Why nothing is taken just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Busy {
+    /// The memory for what is under way is used up.
+    #[error(
+        "the memory for events that are under way is used up; send it again later ([server] event_memory)"
+    )]
+    Full,
+    /// More is in the log than the consumers could apply so far.
+    #[error("the log has more than could be applied so far; send it again later")]
+    Behind,
+    /// The log can't be written.
+    #[error("the log can't be written; nothing was taken; send it again later")]
+    Failed,
 }
 
 /// Result of this crate.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::ingest::check::AHEAD;
+use crate::ingest::dedupe::WINDOW;
 use crate::types::Millis;
-use crate::types::time::parse_span;
+use crate::types::time::{DAY, SECOND, parse_span};
 use crate::{Error, Result};
 
 /// `[log]`: the durable event and decision log.
@@ -17,7 +19,14 @@ pub struct Log {
     pub retention: Option<Millis>,
     /// When an event counts as durable.
     pub sync: Sync,
+    /// How long an event is remembered, so that it counts once however often it is sent.
+    pub dedupe: Millis,
+    /// How far an event's time may lie ahead of the server's clock.
+    pub ahead: Millis,
 }
+
+/// Longest span for which events may be remembered, or lie ahead.
+const LONGEST_WINDOW: Millis = 7 * DAY;
 
 /// When an event is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -33,6 +42,8 @@ pub(super) struct RawLog {
     dir: Option<PathBuf>,
     retention: Option<String>,
     sync: Option<Sync>,
+    dedupe: Option<String>,
+    ahead: Option<String>,
 }
 
 impl RawLog {
@@ -42,8 +53,20 @@ impl RawLog {
             dir: folder.join(self.dir.unwrap_or_else(|| PathBuf::from("log"))),
             retention: retention(self.retention).map_err(|d| wrong("log.retention", d))?,
             sync: self.sync.unwrap_or(Sync::Batch),
+            dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,
+            ahead: span(self.ahead, AHEAD, LONGEST_WINDOW).map_err(|d| wrong("log.ahead", d))?,
         })
     }
+}
+
+/// A span of 1 s to so long.
+fn span(text: Option<String>, default: Millis, most: Millis) -> std::result::Result<Millis, String> {
+    let Some(text) = text else { return Ok(default) };
+    let span = parse_span(&text)?;
+    if (SECOND..=most).contains(&span) {
+        return Ok(span);
+    }
+    Err(format!("expected a span of 1s to {}d, found {text:?}", most / DAY))
 }
 
 fn retention(text: Option<String>) -> std::result::Result<Option<i64>, String> {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Deserialize;
 
+use super::size::parse as parse_size;
 use crate::{Error, Result};
 
 /// Largest body where none is configured: 16 MiB.
@@ -19,6 +20,8 @@ pub struct Server {
     pub workers: usize,
     /// Largest body of a request in bytes, after decompression.
     pub body_limit: usize,
+    /// Memory for events that are under way, from the first byte of a body until the log has them.
+    pub event_memory: usize,
     /// API keys; empty: every call has every right, on loopback.
     pub keys: Vec<ApiKey>,
 }
@@ -80,6 +83,7 @@ pub(super) struct RawServer {
     listen: Option<String>,
     workers: Option<usize>,
     body_limit: Option<usize>,
+    event_memory: Option<String>,
     #[serde(default)]
     keys: Vec<RawKey>,
 }
@@ -124,8 +128,19 @@ impl RawServer {
             let detail = format!("expected at least 1024 bytes, found {body_limit}");
             return Err(wrong("server.body_limit", detail));
         }
+        let event_memory = match self.event_memory {
+            Some(text) => parse_size(&text).map_err(|d| wrong("server.event_memory", d))?,
+            None => (256 << 20).max(16 * body_limit),
+        };
+        if event_memory < 4 * body_limit {
+            let detail = format!(
+                "expected at least four times body_limit ({body_limit} bytes), found {event_memory}; a body and what is read \
+                 from it are in memory together"
+            );
+            return Err(wrong("server.event_memory", detail));
+        }
         let workers = self.workers.unwrap_or(0);
-        Ok(Server { listen, workers, body_limit, keys })
+        Ok(Server { listen, workers, body_limit, event_memory, keys })
     }
 }
 

@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::types::time::MINUTE;
-use crate::types::{Event, Id, Millis};
+use crate::types::{Event, Millis};
 
-/// How long an event is remembered.
+/// How long an event is remembered where the configuration does not say.
 pub const WINDOW: Millis = 10 * MINUTE;
 
 /// What makes two events the same.
@@ -19,18 +19,20 @@ pub type Key = u128;
 #[must_use]
 pub fn key(event: &Event, payload: &[u8]) -> Key {
     let by_id = match event {
-        Event::Interaction(e) => e.id.as_ref().map(|id| of_id(b'i', id)),
-        Event::Impression(e) => e.id.as_ref().map(|id| of_id(b'v', id)),
-        Event::Retraction(e) => Some(of_id(b'r', &e.id)),
+        Event::Interaction(e) => e.id.as_ref().map(|id| of_id(b'i', id.as_str())),
+        Event::Impression(e) => e.id.as_ref().map(|id| of_id(b'v', id.as_str())),
+        Event::Retraction(e) => Some(of_id(b'r', e.id.as_str())),
+        // The receipt may have given it its time.
+        Event::Load(e) => Some(of_id(b'l', &format!("{}\0{}\0{:?}", e.source, e.id, e.phase))),
         _ => None,
     };
     by_id.unwrap_or_else(|| xxh3_128(payload))
 }
 
-fn of_id(class: u8, id: &Id) -> Key {
+fn of_id(class: u8, id: &str) -> Key {
     let mut hash = Xxh3::new();
     hash.update(&[class, 0]);
-    hash.update(id.as_str().as_bytes());
+    hash.update(id.as_bytes());
     hash.digest128()
 }
 

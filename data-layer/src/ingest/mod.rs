@@ -1,16 +1,20 @@
 //! Dynamic data in: decode, check, append to the log, then let every consumer apply it to the live store.
 //!
-//! The order is: `decode.rs` and `check.rs` on the caller's thread; then `pipeline.rs`, on the one writer thread: types
+//! The order is: room (`admission.rs`), then `decode.rs` and `check/` on the caller's thread; then `pipeline.rs`, on the one writer thread: types
 //! (`typing.rs`), duplicates (`dedupe.rs`), log, acknowledgement, `consumer/`. Not for reading: that is `live/`.
 
+pub mod admission;
 pub mod check;
 pub mod consumer;
 pub mod decode;
 pub mod dedupe;
 mod fields;
 mod pipeline;
+mod read;
+mod split;
 #[cfg(test)]
 mod tests;
+mod tree;
 pub mod typing;
 
 use std::collections::hash_map::RandomState;
@@ -23,7 +27,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::config::{Actions, Config};
 use crate::live::Live;
@@ -31,17 +35,17 @@ use crate::log::{Entries, Lock, Stream, Writer, record};
 use crate::types::{Decision, Event, Millis, Position, Record, Schema, time};
 use crate::{Error, Result};
 
+pub use admission::{Admission, Flow, Lane, Reservation};
 pub use decode::Form;
 pub use pipeline::Stats;
+pub use read::{Arrival, Taken, parse_sent_at, read_json};
 
 use check::Checker;
 use dedupe::Dedupe;
 use pipeline::{Batch, Job, Pipeline};
 
-/// Bytes that one permit of the room for what is under way stands for.
-const ROOM_UNIT: usize = 1024;
-/// Permits: 64 MiB of bodies may wait for the log; more wait to be let in.
-const ROOM: usize = 64 << 10;
+/// Bytes that an event which a program made is taken to have.
+const TYPED_BYTES: usize = 256;
 /// Decisions that may wait for the log; more are dropped and counted.
 const MOST_DECISIONS: u64 = 4096;
 /// Records that are applied together at start.
@@ -79,7 +83,8 @@ pub struct Ingest {
 #[derive(Debug)]
 struct Inner {
     jobs: Sender<Job>,
-    room: Arc<Semaphore>,
+    admission: Arc<Admission>,
+    ahead: Millis,
     actions: Arc<Actions>,
     live: Arc<Live>,
     stats: Arc<Stats>,
@@ -100,7 +105,7 @@ impl Ingest {
             Writer::open(&config.decisions_folder(), Stream::Decisions, &config.namespace, producer)?;
         let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
         live.follow(producer);
-        let mut dedupe = Dedupe::new(dedupe::WINDOW);
+        let mut dedupe = Dedupe::new(config.log.dedupe);
         replay(config, &live, Some(&mut dedupe))?;
         let stats = Arc::new(Stats::default());
         let schema = Schema::clone(&live.schema());
@@ -122,9 +127,9 @@ impl Ingest {
             .name("weir-log".to_owned())
             .spawn(move || pipeline.run(&inbox))
             .map_err(Error::io(&config.log.dir))?;
-        let room = Arc::new(Semaphore::new(ROOM));
+        let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
         let (actions, thread) = (Arc::clone(live.actions()), Mutex::new(Some(thread)));
-        Ok(Self { inner: Arc::new(Inner { jobs, room, actions, live, stats, thread }) })
+        Ok(Self { inner: Arc::new(Inner { jobs, admission, ahead, actions, live, stats, thread }) })
     }
 
     /// The live store as the log has it now, without a lock, beside a server or without one. An absent log is an empty one.
@@ -152,30 +157,44 @@ impl Ingest {
         &self.inner.stats
     }
 
+    /// The room for bodies, and whether the log takes any.
+    #[must_use]
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.inner.admission
+    }
+
     /// Takes a body of events. What the future gives is true once it is given: accepted events are on the disk.
     ///
     /// # Errors
-    /// [`Error::Invalid`] at once where nothing could be read; from the future [`Error::Io`] where the log failed, and
-    /// nothing of the body was taken.
+    /// [`Error::Invalid`] at once where nothing could be read, [`Error::Busy`] where there is no room; from the future [`Error::Io`] where
+    /// the log failed, and nothing of the body was taken.
     pub fn submit(
         &self,
         body: &[u8],
         form: Form,
         received_ms: Millis,
     ) -> Result<impl Future<Output = Result<Receipt>> + Send + 'static + use<>> {
-        let checker = Checker { actions: &self.inner.actions, received_ms };
-        let (mut events, mut rejected, mut ignored) = (Vec::new(), Vec::new(), 0);
-        for (index, decoded) in decode::decode(body, form)?.into_iter().enumerate() {
-            match decoded.and_then(|event| checker.check(event)) {
-                Ok((event, left)) => {
-                    ignored += left;
-                    events.push((index, event));
-                }
-                Err(detail) => rejected.push(Rejected { index, detail }),
-            }
-        }
-        self.inner.stats.ignored_fields.fetch_add(ignored, Ordering::Relaxed);
-        Ok(self.send(events, rejected, received_ms, body.len()))
+        let room = self.inner.admission.admit(Lane::Live, 0)?;
+        Ok(self.take(self.read(body, form, received_ms, room)?))
+    }
+
+    /// Reads a body and checks its events, in room that the caller took for the body; nothing is in the log yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where nothing could be read, [`Error::Busy`] where there is no room.
+    pub fn read(
+        &self,
+        body: &[u8],
+        form: Form,
+        arrival: impl Into<Arrival>,
+        room: Reservation,
+    ) -> Result<Taken> {
+        read::read(self, body, form, arrival.into(), room)
+    }
+
+    /// Takes events that were read. What the future gives is true once it is given: accepted events are on the disk.
+    pub fn take(&self, taken: Taken) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        self.send(Ok(taken))
     }
 
     /// Takes events that are typed already: erasures, deletions, bulk loads. Times may lie in the future.
@@ -184,7 +203,7 @@ impl Ingest {
         events: Vec<Event>,
         received_ms: Millis,
     ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
-        let checker = Checker { actions: &self.inner.actions, received_ms };
+        let checker = Checker::new(&self.inner.actions, received_ms);
         let (mut good, mut rejected) = (Vec::with_capacity(events.len()), Vec::new());
         for (index, event) in events.into_iter().enumerate() {
             match checker.check_typed(&event) {
@@ -192,8 +211,8 @@ impl Ingest {
                 Err(detail) => rejected.push(Rejected { index, detail }),
             }
         }
-        let bytes = good.len() * 256;
-        self.send(good, rejected, received_ms, bytes)
+        let room = self.inner.admission.admit(Lane::Live, good.len() * TYPED_BYTES);
+        self.send(room.map(|room| Taken { events: good, rejected, received_ms, room }))
     }
 
     /// Appends a decision to its log some time soon. Never waits: where the log can't follow, it is dropped and counted.
@@ -215,20 +234,13 @@ impl Ingest {
         self.inner.close()
     }
 
-    fn send(
-        &self,
-        events: Vec<(usize, Event)>,
-        rejected: Vec<Rejected>,
-        received_ms: Millis,
-        bytes: usize,
-    ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
-        let (jobs, room) = (self.inner.jobs.clone(), Arc::clone(&self.inner.room));
-        let wanted = (bytes / ROOM_UNIT + 1).min(ROOM) as u32;
+    fn send(&self, taken: Result<Taken>) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        let jobs = self.inner.jobs.clone();
         async move {
+            let Taken { events, rejected, received_ms, room } = taken?;
             let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-            let room = room.acquire_many_owned(wanted).await.map_err(|_| closed())?;
             let (reply, answer) = oneshot::channel();
-            let batch = Batch { events, rejected, received_ms, reply, _room: room };
+            let batch = Batch { events, rejected, received_ms, reply, room };
             jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
             answer.await.map_err(|_| closed())?
         }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::admission::Reservation;
 use super::dedupe::{self, Dedupe};
 use super::{Receipt, Rejected, typing};
 use crate::live::Live;
@@ -33,7 +34,7 @@ pub(super) struct Batch {
     /// Who waits.
     pub reply: oneshot::Sender<Result<Receipt>>,
     /// Share of the memory for what is under way.
-    pub _room: OwnedSemaphorePermit,
+    pub room: Reservation,
 }
 
 /// What the writer thread is asked to do.
@@ -142,7 +143,7 @@ impl Pipeline {
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
             let receipt = self.stage(batch.events, batch.rejected, batch.received_ms, &mut group);
-            answers.push((batch.reply, receipt, batch._room));
+            answers.push((batch.reply, receipt, batch.room));
         }
         let written = self.events.flush().and_then(|()| {
             // A group of duplicates and rejections only has nothing to wait for: what they repeat was synced.
@@ -248,7 +249,7 @@ fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Decision>, bool)
     while let Some(job) = next {
         match job {
             Job::Batch(batch) => {
-                bytes += batch._room.num_permits() * super::ROOM_UNIT;
+                bytes += batch.room.bytes();
                 batches.push(batch);
             }
             Job::Decision(decision) => decisions.push(*decision),
