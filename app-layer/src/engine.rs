@@ -10,7 +10,7 @@ use compute_layer::{Deadline, Model, Monotonic};
 use data_layer::access::{Access, Ahead, Readers, Snapshot, Tables};
 use data_layer::config::Residency;
 use data_layer::config::check_name;
-use data_layer::ingest::Ingest;
+use data_layer::ingest::{Admission, Ingest};
 use data_layer::live::{ItemsGuard, Live};
 use data_layer::publish::remote::Source;
 use data_layer::publish::{Arrivals, Refused};
@@ -30,6 +30,7 @@ pub struct Engine {
     config: Config,
     live: Arc<Live>,
     ingest: Option<Ingest>,
+    bodies: Arc<Admission>,
     tables: Tables,
     lazy: BTreeSet<String>,
     readers: Option<Readers>,
@@ -114,6 +115,8 @@ impl Engine {
         let models = Models::open(&config)?;
         let files = load::files(&config)?;
         let scenes = Scenes::compile(files, known(&config, &live, &models)).map_err(Error::Files)?;
+        let bodies = ingest.as_ref().map(|ingest| Arc::clone(ingest.admission()));
+        let bodies = bodies.unwrap_or_else(|| Admission::new(config.server.event_memory));
         // Who only reads publishes nothing.
         let arrivals = (ingest.is_some() && config.tables.watch).then(|| Arrivals::new(&config));
         Ok(Self {
@@ -122,6 +125,7 @@ impl Engine {
             config,
             live,
             ingest,
+            bodies,
             tables,
             lazy,
             readers,
@@ -286,6 +290,12 @@ impl Engine {
     #[must_use]
     pub fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// The room for bodies of requests.
+    #[must_use]
+    pub fn bodies(&self) -> &Arc<Admission> {
+        &self.bodies
     }
 
     /// Where events go in; `None` when opened read-only.

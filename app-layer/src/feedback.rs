@@ -1,13 +1,11 @@
 //! Counts what people do with answers, by scene, layer and bucket, as the events come in. For dashboards; reports are made from the log.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use data_layer::types::Event;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::Engine;
 use crate::scene::Buckets;
@@ -50,53 +48,46 @@ impl Answers {
     }
 }
 
-/// The parts of an event that counting needs.
-#[derive(Debug, Deserialize)]
-struct Sent<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Cow<'a, str>,
-    #[serde(borrow, default)]
-    action: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    request_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    scene: Option<Cow<'a, str>>,
-    #[serde(default)]
-    items: Option<Vec<IgnoredAny>>,
+/// What the events of a batch count for: where, what, how often. Made before they go to the log, counted once they are in it.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// By whether it is an answer or a scene, its id or name, and the kind.
+    counts: FxHashMap<(bool, String, String), (Place, u64)>,
 }
 
-/// Counts the events of a batch that was taken, but for the places that were rejected, in ascending order. What can't be read is not counted.
-pub fn count(engine: &Engine, body: &[u8], rejected: &[usize]) {
-    let listed = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    if listed {
-        let sent: Vec<Sent<'_>> = serde_json::from_slice(body).unwrap_or_default();
-        sent.iter()
-            .enumerate()
-            .filter(|(at, _)| rejected.binary_search(at).is_err())
-            .for_each(|(_, sent)| one(engine, sent));
-    } else {
-        let sent = serde_json::Deserializer::from_slice(body).into_iter::<Sent<'_>>();
-        for (_, sent) in
-            sent.map_while(Result::ok).enumerate().filter(|(at, _)| rejected.binary_search(at).is_err())
-        {
-            one(engine, &sent);
+impl Said {
+    /// Looks through events. An answer that is remembered counts before the scene that an impression names.
+    pub fn of<'a>(engine: &Engine, events: impl Iterator<Item = &'a Event>) -> Self {
+        let mut said = Self::default();
+        for event in events {
+            match event {
+                Event::Interaction(e) => said.add(engine, &e.action, 1, e.request_id.as_deref(), None),
+                Event::Impression(e) => {
+                    let (by, scene) = (e.items.len() as u64, e.scene.as_deref());
+                    said.add(engine, "impression", by, e.request_id.as_deref(), scene);
+                }
+                _ => {}
+            }
         }
+        said
     }
-}
 
-fn one(engine: &Engine, sent: &Sent<'_>) {
-    let (kind, by) = match (&*sent.kind, &sent.action) {
-        ("impression", _) => ("impression", sent.items.as_ref().map_or(0, Vec::len) as u64),
-        ("interaction", Some(action)) if engine.actions().id(action).is_some() => (&**action, 1),
-        _ => return,
-    };
-    let place = sent.request_id.as_ref().and_then(|id| engine.answers().place(id));
-    match (place, &sent.scene) {
-        (Some(place), _) => engine.metrics().feedback(kind, &place.0, &place.1, by),
-        (None, Some(scene)) if engine.scenes().scene(scene).is_ok() => {
-            engine.metrics().feedback(kind, scene, &Buckets::new(), by);
+    fn add(&mut self, engine: &Engine, kind: &str, by: u64, request_id: Option<&str>, scene: Option<&str>) {
+        let answer = request_id.and_then(|id| Some((true, id, engine.answers().place(id)?)));
+        let named = || {
+            let scene = scene.filter(|scene| engine.scenes().scene(scene).is_ok())?;
+            Some((false, scene, Arc::new((scene.to_owned(), Buckets::new()))))
+        };
+        let Some((answered, name, place)) = answer.or_else(named) else { return };
+        let key = (answered, name.to_owned(), kind.to_owned());
+        self.counts.entry(key).or_insert((place, 0)).1 += by;
+    }
+
+    /// Counts them.
+    pub fn count(self, engine: &Engine) {
+        for ((_, _, kind), (place, by)) in self.counts {
+            engine.metrics().feedback(&kind, &place.0, &place.1, by);
         }
-        _ => {}
     }
 }
 

@@ -193,6 +193,7 @@ impl Metrics {
                 ("rejected", read(&stats.rejected)),
                 ("ignored_field", read(&stats.ignored_fields)),
                 ("decision_dropped", read(&stats.decisions_dropped)),
+                ("turned_away", engine.bodies().turned_away() as u64),
             ] {
                 let key = key("weir_ingest_total", &[("outcome", outcome)]);
                 self.recorder.register_counter(&key, &META).absolute(now);

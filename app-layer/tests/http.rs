@@ -14,6 +14,7 @@ use actix_web::web::Data;
 use actix_web::{App, http::StatusCode};
 use app_layer::{Engine, api};
 use data_layer::access::Scrubber;
+use data_layer::ingest::{Flow, Lane};
 use data_layer::keylist::{Op, Writer};
 use data_layer::publish::Folder;
 use serde_json::{Value as Json, json};
@@ -200,6 +201,80 @@ fn events_come_in_every_form_and_change_the_next_answer() {
         metrics.contains("weir_feedback_total{kind=\"impression\",scene=\"home\",layer=\"\",bucket=\"\"} 2"),
         "{metrics}"
     );
+}
+
+#[test]
+fn a_wrong_clock_is_corrected_by_what_the_call_says() {
+    let site = site();
+    let engine = served(&site);
+    let now = data_layer::types::time::now();
+    let behind = now - 7_200_000;
+    let act = |item: &str| json!({"type": "interaction", "user": "late", "item": item, "action": "click", "time": behind});
+    let call_says = format!("/v1/events?sent_at={behind}");
+    assert_eq!(post(&engine, &call_says, json!([act("i1")]).to_string()).json["accepted"], 1);
+    let envelope = json!({"sent_at": behind, "events": [act("i2")]});
+    let got = post(&engine, "/v1/events", envelope.to_string());
+    assert_eq!(got.json["accepted"], 1, "{}", got.text);
+    recommend(&engine, json!({"scene": "home", "user": "late", "min_position": got.json["position"]}));
+    let user = call(&engine, TestRequest::get().uri("/v1/users/late"));
+    for done in user.json["recent"].as_array().unwrap() {
+        assert!(done["time"].as_i64().unwrap() >= now, "{}", user.text);
+    }
+    for wrong in ["/v1/events?sent_at=soon", "/v1/events?sentat=1"] {
+        let got = post(&engine, wrong, json!([act("i3")]).to_string());
+        assert_eq!(got.status, 422, "{wrong}: {}", got.text);
+    }
+}
+
+#[test]
+fn who_comes_when_there_is_no_room_is_told_when_to_come_again() {
+    let site = site();
+    let engine = served(&site);
+    let ingest = engine.ingest().unwrap();
+    let click =
+        json!({"type": "interaction", "user": "u", "item": "i1", "action": "click", "time": NOW}).to_string();
+    let refused = |status: u16, path: &str, body: &str| {
+        let got = post(&engine, path, body.to_owned());
+        assert_eq!(got.status, status, "{}", got.text);
+        assert_eq!(got.headers.get("retry-after").unwrap(), "1");
+    };
+    let all = engine.config().server.event_memory;
+    let taken = ingest.admission().admit(Lane::Live, all).unwrap();
+    refused(429, "/v1/events", &click);
+    refused(429, "/v1/recommend", r#"{"scene":"home"}"#);
+    drop(taken);
+    for flow in [Flow::Behind, Flow::Failed] {
+        ingest.admission().set_flow(flow);
+        refused(503, "/v1/events", &click);
+        assert_eq!(recommend(&engine, json!({"scene": "home"})).status, 200);
+    }
+    ingest.admission().set_flow(Flow::Open);
+    assert_eq!(post(&engine, "/v1/events", click).json["accepted"], 1);
+    let metrics = call(&engine, TestRequest::get().uri("/metrics")).text;
+    assert!(metrics.contains("weir_ingest_total{outcome=\"turned_away\"} 4"), "{metrics}");
+    assert_eq!(ingest.admission().used(), 0);
+}
+
+/// A kilobyte that unpacks to more than there may be, in both encodings, and a tree that would be many times its text.
+#[test]
+fn bombs_are_refused_within_their_limit() {
+    let site = site();
+    let engine = served(&site);
+    let limit = engine.config().server.body_limit;
+    let zeros = vec![b' '; 4 * limit];
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&zeros).unwrap();
+    let bombs = [("gzip", gzip.finish().unwrap()), ("zstd", zstd::encode_all(&zeros[..], 1).unwrap())];
+    for (encoding, bomb) in bombs {
+        let request = TestRequest::post().uri("/v1/events").insert_header(("Content-Encoding", encoding));
+        assert_eq!(call(&engine, request.set_payload(bomb)).status, 413);
+    }
+    let tree = format!("{{\"scene\":\"home\",\"items\":[{}0]}}", "0,".repeat(300_000));
+    assert_eq!(post(&engine, "/v1/recommend", tree.clone()).status, 400);
+    let got = post(&engine, "/v1/events", format!("[{tree},{{}}]"));
+    assert_eq!(got.json["rejected"].as_array().unwrap().len(), 2, "{}", got.text);
+    let bodies = engine.bodies();
+    assert!(bodies.peak() <= 5 * limit && bodies.used() == 0, "{} {}", bodies.peak(), bodies.used());
 }
 
 #[test]

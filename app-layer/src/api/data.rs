@@ -14,6 +14,7 @@ use data_layer::types::{Event, Id, Millis, Person, Value, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::events::unwritten;
 use super::keys;
 use super::problem::Problem;
 use crate::Engine;
@@ -128,6 +129,7 @@ pub async fn item(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> 
         (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown or deleted item"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for events is used up; `Retry-After` says when to come again"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "nothing is taken just now"),
     )
 )]
@@ -192,6 +194,7 @@ pub async fn user(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> 
         (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown user"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for events is used up; `Retry-After` says when to come again"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "nothing is taken just now"),
     )
 )]
@@ -213,7 +216,7 @@ async fn remove(engine: &Engine, id: &Id, event: Event) -> Result<HttpResponse> 
     let Some(ingest) = engine.ingest() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
-    let receipt = ingest.submit_events(vec![event], time::now()).await?;
+    let receipt = ingest.submit_events(vec![event], time::now()).await.map_err(unwritten)?;
     if let Some(rejected) = receipt.rejected.first() {
         return Err(Refusal::new(503, rejected.detail.clone()).into());
     }

@@ -1,20 +1,20 @@
 //! `POST /v1/events`: the standard input. Forms, checks and durability are `ingest`'s; here are encodings and limits.
 
-use std::sync::Arc;
-
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{self, Data, Payload};
+use actix_web::web::{self, Data, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::config::Right;
-use data_layer::ingest::Form;
-use data_layer::types::time;
-use serde::Serialize;
+use data_layer::error::Busy;
+use data_layer::ingest::{Arrival, Form, Ingest, Lane, Taken, parse_sent_at};
+use data_layer::types::{Millis, time};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::{body, keys};
-use crate::error::{Refusal, Result};
-use crate::{Engine, feedback};
+use crate::Engine;
+use crate::error::{Error, Refusal, Result};
+use crate::feedback::Said;
 
 /// What became of a batch of events.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -39,11 +39,22 @@ pub struct Rejected {
 }
 
 /// Bodies beyond this are read on the blocking pool, so that they hold nobody up.
-const LARGE: usize = 128 << 10;
+const LARGE: usize = 32 << 10;
 
-/// Takes events: one JSON object, a JSON array, or one object a line. Accepted means durable.
+/// What a call says besides its body.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct How {
+    sent_at: Option<String>,
+}
+
+/// Takes events: one JSON object, a JSON array, `{"sent_at": …, "events": […]}`, or one object a line. Accepted means durable.
 #[utoipa::path(
     post, path = "/v1/events", tag = "events",
+    params(
+        ("sent_at" = Option<String>, Query, example = "2026-11-20T03:15:00Z",
+            description = "the client's clock when it sent this, in milliseconds since 1970 or RFC 3339; what the server's shows besides is added to the times of all events. What an envelope says counts before this")
+    ),
     request_body(
         description = "an event, a list of events, or one event a line; see the event contract",
         content(
@@ -59,33 +70,69 @@ const LARGE: usize = 128 << 10;
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right ingest"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large, unpacked"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "nothing is taken just now"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "the query does not check"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for events is used up; `Retry-After` says when to come again"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "the log takes nothing just now; `Retry-After` says when to come again"),
     )
 )]
 pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -> Result<HttpResponse> {
     keys::allow(&engine, &http, Right::Ingest)?;
     let received_ms = time::now();
-    let body = body::read(&engine, &http, payload).await?;
-    let kind = http.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let form = if kind.eq_ignore_ascii_case("application/x-ndjson") { Form::Ndjson } else { Form::Auto };
     let Some(ingest) = engine.ingest().cloned() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
-    let large = body.len() > LARGE;
-    let body = Arc::new(body);
-    let waiting = if large {
-        let body = Arc::clone(&body);
-        let read = web::block(move || ingest.submit(&body, form, received_ms)).await;
-        read.map_err(|_| Refusal::new(503, "the server is stopping"))?
-    } else {
-        ingest.submit(&body, form, received_ms)
+    let sent_at = sent_at(&http)?;
+    let room = ingest.admission().admit(Lane::Live, 0)?;
+    let (body, room) = body::read_into(&engine, &http, payload, room).await?;
+    let (form, large) = (form(&http), body.len() > LARGE);
+    let arrival = Arrival { received_ms, sent_at };
+    let read = move |ingest: &Ingest| {
+        let mut taken = ingest.read(&body, form, arrival, room).map_err(unreadable)?;
+        let bytes = body.capacity();
+        drop(body);
+        taken.give_back(bytes);
+        Ok::<Taken, Error>(taken)
     };
-    let receipt = waiting.map_err(|e| Refusal::new(400, e.to_string()))?.await?;
-    if !large && receipt.accepted > 0 {
-        let mut rejected: Vec<usize> = receipt.rejected.iter().map(|r| r.index).collect();
-        rejected.sort_unstable();
-        feedback::count(&engine, &body, &rejected);
-    }
+    let taken = if large {
+        let ingest = ingest.clone();
+        let read = web::block(move || read(&ingest)).await;
+        read.map_err(|_| Refusal::new(503, "the server is stopping"))??
+    } else {
+        read(&ingest)?
+    };
+    let said = Said::of(&engine, taken.events());
+    let receipt = ingest.take(taken).await.map_err(unwritten)?;
+    said.count(&engine);
     Ok(HttpResponse::Ok().json(receipt))
+}
+
+fn sent_at(http: &HttpRequest) -> Result<Option<Millis>> {
+    let wrong = |detail: String| Refusal::new(422, format!("the query does not check: {detail}"));
+    let how = Query::<How>::from_query(http.query_string()).map_err(|e| wrong(e.to_string()))?;
+    Ok(how.sent_at.as_deref().map(parse_sent_at).transpose().map_err(|e| wrong(e.to_string()))?)
+}
+
+fn form(http: &HttpRequest) -> Form {
+    let kind = http.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-ndjson") { Form::Ndjson } else { Form::Auto }
+}
+
+/// A body that can't be read is the client's fault, one for which there is no room is not.
+fn unreadable(error: data_layer::Error) -> Error {
+    match error {
+        data_layer::Error::Invalid { .. } => Refusal::new(400, error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+/// What a client is told of a log that could not be written: nothing was taken, and it may try again.
+pub(super) fn unwritten(error: data_layer::Error) -> Error {
+    match error {
+        data_layer::Error::Io { .. } => {
+            tracing::error!(%error, "events could not be taken");
+            data_layer::Error::Busy { why: Busy::Failed }.into()
+        }
+        other => other.into(),
+    }
 }

@@ -132,6 +132,7 @@ pub async fn one(engine: Data<Engine>, http: HttpRequest, name: Path<String>) ->
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown model or version"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for bodies is used up; `Retry-After` says when to come again"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "the version does not check or does not fit a scene, or a field is wrong"),
     )
 )]

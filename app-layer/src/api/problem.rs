@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use data_layer::error::Busy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,7 +62,7 @@ impl Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut answer = HttpResponse::build(status);
         answer.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             answer.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -79,6 +80,8 @@ impl Error {
             Self::Refused(refusal) => refusal.clone(),
             Self::Data(data_layer::Error::NotFound { .. }) => Refusal::new(404, self.to_string()),
             Self::Data(data_layer::Error::Invalid { .. }) => Refusal::new(422, self.to_string()),
+            Self::Data(data_layer::Error::Busy { why: Busy::Full }) => Refusal::new(429, self.to_string()),
+            Self::Data(data_layer::Error::Busy { .. }) => Refusal::new(503, self.to_string()),
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Refusal::new(500, "the server failed; its log says why")
@@ -121,6 +124,11 @@ mod tests {
         let answer = Problem::from(&Refusal::new(503, "busy")).answer();
         assert_eq!(answer.headers().get(RETRY_AFTER).unwrap(), "1");
         assert_eq!(answer.headers().get(CONTENT_TYPE).unwrap(), "application/problem+json");
+        for (why, status) in [(Busy::Full, 429), (Busy::Behind, 503), (Busy::Failed, 503)] {
+            let refusal = Error::Data(data_layer::Error::Busy { why }).refusal();
+            assert_eq!(refusal.status, status);
+            assert!(Problem::from(&refusal).answer().headers().contains_key(RETRY_AFTER));
+        }
     }
 
     #[test]

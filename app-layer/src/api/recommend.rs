@@ -23,6 +23,7 @@ use crate::{Engine, flow};
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown scene"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for bodies is used up; `Retry-After` says when to come again"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "a field is wrong"),
     )
 )]

@@ -213,6 +213,7 @@ const MOST: usize = 10_000;
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown table or generation"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for bodies is used up; `Retry-After` says when to come again"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "the generation does not verify, is too far from the one before, or a field is wrong"),
     )
 )]
@@ -251,6 +252,7 @@ pub async fn publish(
         (status = 409, body = Problem, content_type = "application/problem+json", description = "there is no earlier generation, or not this one"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "body too large"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "unknown encoding"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "the memory for bodies is used up; `Retry-After` says when to come again"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "the earlier generation does not verify, or a field is wrong"),
     )
 )]
