@@ -3,6 +3,7 @@
 pub mod client;
 pub mod not_run;
 pub mod programs;
+pub mod redis;
 pub mod server;
 pub mod site;
 pub mod source;
