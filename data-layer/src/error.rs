@@ -62,10 +62,10 @@ pub enum Error {
         /// Lists that were asked for.
         of: usize,
     },
-    /// An object store did not answer, or did not hold what it should.
+    /// An object store, or Redis, did not answer, or did not hold what it should.
     #[error("{place}: {detail}")]
     Store {
-        /// Address of the object or of the store.
+        /// Address of the object, or of the store.
         place: String,
         /// What it said, without keys.
         detail: String,

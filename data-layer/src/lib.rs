@@ -12,6 +12,7 @@ pub mod log;
 pub mod publish;
 pub mod registry;
 pub mod rule;
+pub mod shared;
 pub mod tabular;
 pub mod types;
 

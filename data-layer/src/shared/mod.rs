@@ -1,0 +1,33 @@
+//! What servers share through Redis: the bus that carries events from each server's log to the owner of a partition, the state that
+//! owners commit with their position in one step, and what they send on. Not the truth: that is each server's own log, and what Redis
+//! loses is sent again from there. Not for what a state or an event means: here they are bytes.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `link` | connection: one server or a cluster, TLS, passwords, time limits, reconnecting |
+//! | `cluster` | which server of a cluster has what |
+//! | `keys` | names of everything in Redis |
+//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua` |
+//! | `mark` | how far a partition has come, from every sender |
+//! | `members` | which servers work on which partitions |
+//! | `packet` | many records as one entry of a stream |
+//! | `partition` | append to, read, commit and trim one partition |
+//!
+//! **Invariant:** every effect of an entry and the mark that says it was taken go in together, in one slot, or not at all; whoever
+//! holds another mark than the one found is refused. So no lock is needed, and an owner that was stopped does no harm.
+
+mod cluster;
+pub mod keys;
+pub mod link;
+pub mod mark;
+pub mod members;
+pub mod packet;
+pub mod partition;
+mod script;
+
+pub use keys::{Lane, Place};
+pub use link::{Link, Options};
+pub use mark::{Mark, Sender, StreamId};
+pub use members::Member;
+pub use packet::{Packed, Packet, Unpacked};
+pub use partition::{Appended, Commit, Committed, Entry, Message, Partitions, Which};
