@@ -1,24 +1,32 @@
-//! What the way in costs: a start from a log of 100,000 events, and events through check, log and live store.
+//! What the way in costs: durable events a second with many senders in flight, batches of 100, through check, log and live store; the
+//! time to decode a record; and a start from the log.
 //!
-//! Data: interactions with ids, a tenth impressions, over 2,000 people and 1,000 items. Peers, in the same run: parsing the
-//! same JSON into `serde_json::Value` and nothing else, and writing the same bytes to a plain file with one sync per batch.
+//! Data: interactions with ids, a tenth impressions, over 20,000 people and 10,000 items. Peers, in the same run: writing as many
+//! bytes as the log got to a plain file, in as many parts, each with one `fdatasync`; and parsing the same JSON into
+//! `serde_json::Value` and nothing else. `EVENTS`, `SENDERS` (threads) and `FLIGHT` (batches that each has under way) change the size.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use data_layer::config::Config;
 use data_layer::ingest::{Form, Ingest};
+use data_layer::log::{Entries, Stream, codec, format};
 use futures::executor::block_on;
 
-const EVENTS: usize = 100_000;
 const BATCH: usize = 100;
 const NOW: i64 = 20_000 * 86_400_000;
 
-fn batches() -> Vec<String> {
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn batches(events: usize) -> Vec<String> {
     let event = |n: usize| {
-        let (user, item, time) = (n * 7919 % 2000, n * n % 1009 % 1000, NOW - (EVENTS - n) as i64 * 1000);
+        let (user, item, time) = (n * 7919 % 20_000, n * n % 10_007 % 10_000, NOW - (events - n) as i64);
         if n.is_multiple_of(10) {
             format!(
                 r#"{{"type":"impression","id":"v{n}","user":"u{user}","items":[{{"id":"i{item}","position":0}}],"time":{time}}}"#
@@ -35,52 +43,141 @@ fn batches() -> Vec<String> {
             body
         })
     };
-    (0..EVENTS).step_by(BATCH).map(batch).collect()
+    (0..events).step_by(BATCH).map(batch).collect()
 }
 
-fn timed(what: impl FnOnce()) -> Duration {
-    let start = Instant::now();
+/// Wall time and processor time of all threads.
+fn timed(what: impl FnOnce()) -> (Duration, Duration) {
+    let (start, before) = (Instant::now(), processor());
     what();
-    start.elapsed()
+    (start.elapsed(), processor() - before)
+}
+
+/// Processor time of this process, in ticks of 10 ms.
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// All batches through some threads, each with so many under way.
+fn ingest(ingest: &Ingest, batches: &[String], senders: usize, flight: usize) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..senders {
+            scope.spawn(|| {
+                let mut under_way = VecDeque::new();
+                while let Some(body) = batches.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    under_way.push_back(ingest.submit(body.as_bytes(), Form::Ndjson, NOW).expect("a body"));
+                    if under_way.len() == flight
+                        && let Some(oldest) = under_way.pop_front()
+                    {
+                        assert_eq!(block_on(oldest).expect("a log").accepted, BATCH as u32);
+                    }
+                }
+                for sent in under_way {
+                    assert_eq!(block_on(sent).expect("a log").accepted, BATCH as u32);
+                }
+            });
+        }
+    });
+}
+
+/// The same bytes in as many parts, each synced.
+fn plain(folder: &std::path::Path, bytes: u64, groups: u64) {
+    let part = vec![b'x'; (bytes / groups.max(1)) as usize];
+    let mut file = std::fs::File::create(folder.join("plain")).expect("a file");
+    for _ in 0..groups {
+        file.write_all(&part).and_then(|()| file.sync_data()).expect("a disk");
+    }
 }
 
 fn main() {
+    let (events, senders, flight) =
+        (setting("EVENTS", 600_000), setting("SENDERS", 2), setting("FLIGHT", 32));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = Config::in_folder(folder.path()).expect("an empty configuration");
-    let batches = batches();
-    let parsed = timed(|| {
+    let batches = batches(events);
+    let parse = timed(|| {
         for line in batches.iter().flat_map(|b| b.lines()) {
             black_box(serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
         }
     });
-    let written = timed(|| {
-        let mut file = std::fs::File::create(folder.path().join("plain")).expect("a file");
-        for body in &batches {
-            file.write_all(body.as_bytes()).and_then(|()| file.sync_data()).expect("a disk");
+    let log = Ingest::open(&config).expect("an empty log");
+    let durable = timed(|| ingest(&log, &batches, senders, flight));
+    let lag = log.stats().lag.records();
+    let applied = timed(|| {
+        while log.stats().lag.records() > 0 {
+            std::thread::sleep(Duration::from_millis(1))
         }
     });
-    let one_by_one = timed(|| {
-        let ingest = Ingest::open(&config).expect("an empty log");
-        for body in &batches {
-            let receipt = ingest.submit(body.as_bytes(), Form::Ndjson, NOW).map(block_on);
-            assert_eq!(receipt.expect("a body").expect("a log").accepted, BATCH as u32);
+    let groups = log.stats().groups.load(Ordering::Relaxed);
+    let synced = Duration::from_micros(log.stats().sync_us.load(Ordering::Relaxed));
+    let remembered = log.stats().remembered_bytes.load(Ordering::Relaxed);
+    log.close().expect("a disk");
+    let bytes: u64 = data_layer::log::entries::segments(&config.events_folder())
+        .expect("a folder")
+        .iter()
+        .map(|(_, path)| path.metadata().map_or(0, |m| m.len()))
+        .sum();
+    let disk = timed(|| plain(folder.path(), bytes, groups));
+    let entries: Vec<_> = Entries::open(&config.events_folder(), Stream::Events, 0)
+        .expect("the log")
+        .map(|entry| entry.expect("a record"))
+        .collect();
+    let decode = timed(|| {
+        for entry in &entries {
+            black_box(format::decode_event(entry.version, entry.kind, &entry.payload).expect("an event"));
         }
-        ingest.close().expect("a disk");
     });
-    let replayed = timed(|| drop(black_box(Ingest::open(&config).expect("the log"))));
-    let rate = |time: Duration| EVENTS as f64 / time.as_secs_f64() / 1e6;
-    let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
-    println!("{EVENTS} events, {BATCH} a batch");
-    println!("parse only          {parsed:>10.1?}  {:.2} M/s", rate(parsed));
-    println!("plain file + sync   {written:>10.1?}  {:.2} M/s", rate(written));
+    let decoded: Vec<_> =
+        entries.iter().map(|e| codec::decode(e.kind, &e.payload).expect("an event")).collect();
+    let mut out = Vec::new();
+    let encode = timed(|| {
+        for event in &decoded {
+            out.clear();
+            codec::encode(black_box(event), &mut out).expect("an event");
+        }
+    });
+    drop(decoded);
+    let read = timed(|| {
+        let mut entries = Entries::open(&config.events_folder(), Stream::Events, 0).expect("the log");
+        while black_box(entries.next_ref().expect("a record")).is_some() {}
+    });
+    let start = timed(|| drop(black_box(Ingest::open(&config).expect("the log"))));
+    let rate = |time: Duration| events as f64 / time.as_secs_f64();
+    let each = |time: Duration| time.as_nanos() as f64 / events as f64;
+    println!("{events} events, {BATCH} a batch, {senders} senders with {flight} batches each under way");
+    println!("parse only            {:>9.0} events/s  {:.0} ns each", rate(parse.0), each(parse.0));
     println!(
-        "ingest, one sender  {one_by_one:>10.1?}  {:.2} M/s  {:.1} x plain file + sync",
-        rate(one_by_one),
-        ratio(one_by_one, written)
+        "durable               {:>9.0} events/s  {:.0} events per second of processor; {groups} groups of {:.0} events",
+        rate(durable.0),
+        rate(durable.1),
+        events as f64 / groups as f64
+    );
+    println!("  of that in write and sync {:.0} %", 100.0 * synced.as_secs_f64() / durable.0.as_secs_f64());
+    println!("  {lag} were applied later, after {:.1?}", applied.0);
+    println!(
+        "  {:.1} bytes of dedupe an event, {:.1} bytes of log",
+        remembered as f64 / events as f64,
+        bytes as f64 / events as f64
     );
     println!(
-        "start from the log  {replayed:>10.1?}  {:.2} M/s  {:.1} x parse only",
-        rate(replayed),
-        ratio(replayed, parsed)
+        "plain file, fdatasync {:>9.0} events/s  durable reaches {:.2} of it",
+        rate(disk.0),
+        disk.0.as_secs_f64() / durable.0.as_secs_f64()
+    );
+    println!(
+        "encode {:.0} ns, decode {:.0} ns, read and check {:.0} ns an event",
+        each(encode.0),
+        each(decode.0),
+        each(read.0)
+    );
+    println!(
+        "start from the log    {:>9.0} events/s  {:.0} events per second of processor; {:.2} x parse only",
+        rate(start.0),
+        rate(start.1),
+        start.0.as_secs_f64() / parse.0.as_secs_f64()
     );
 }

@@ -1,5 +1,5 @@
-//! The bytes of the log, version 1, as a file that never changes: it is read to the same events, and the same events are written
-//! to the same bytes. A change of format is a new version with a new file beside this one.
+//! The bytes of the log, as one file for each version of its records that never changes: each is read to the same events, and the
+//! same events are written to the bytes of the newest. A change of format is a new version with a new file beside these.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use data_layer::types::{Event, Record};
 
 const NOW: i64 = 1_770_000_000_000;
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/events-v1.seg")
+fn golden(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/events-v{version}.seg"))
 }
 
-/// One event of each kind, with every form of value.
-fn events() -> Vec<Event> {
+/// What version 1 could say: one event of each kind, with every form of value.
+fn first_events() -> Vec<Event> {
     [
         r#"{"type":"schema","version":1,"items":{"price":"float"},"users":{"city":"string"},"unknown":"store"}"#,
         r#"{"type":"item","id":"i1","kind":"content","time":1770000000000,"source":"catalogue","attributes":
@@ -34,6 +34,19 @@ fn events() -> Vec<Event> {
     .collect()
 }
 
+/// The same, and what was added since.
+fn events() -> Vec<Event> {
+    let more = [
+        r#"{"type":"retraction","id":"e1","person":{"kind":"session","id":"s1"},"time":9}"#,
+        r#"{"type":"edge","from":"u1","to":"u2","relation":"follow","time":10,"source":"app"}"#,
+        r#"{"type":"edge","from":"u1","to":"u2","relation":"follow","time":-11,"deleted":true}"#,
+        r#"{"type":"load","source":"catalogue","id":"2026-11-20","phase":"begin","time":12}"#,
+        r#"{"type":"load","source":"catalogue","id":"2026-11-20","phase":"end","time":13}"#,
+        r#"{"type":"item","id":"i2","kind":"ad","time":14,"deleted":false}"#,
+    ];
+    first_events().into_iter().chain(more.iter().map(|json| serde_json::from_str(json).unwrap())).collect()
+}
+
 /// The bytes of a segment with these events.
 fn written() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
@@ -50,22 +63,30 @@ fn written() -> Vec<u8> {
 #[test]
 fn the_same_events_are_the_same_bytes() {
     if std::env::var_os("WEIR_WRITE_GOLDEN").is_some() {
-        std::fs::create_dir_all(golden().parent().unwrap()).unwrap();
-        std::fs::write(golden(), written()).unwrap();
+        std::fs::write(golden(2), written()).unwrap();
     }
-    assert_eq!(written(), std::fs::read(golden()).unwrap());
+    assert_eq!(written(), std::fs::read(golden(2)).unwrap());
 }
 
 #[test]
-fn the_bytes_of_version_1_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(golden(), folder.path().join("00000000000000000001.seg")).unwrap();
-    let mut entries = Entries::open(folder.path(), Stream::Events, 0).unwrap();
-    let read: Vec<Record> = entries.by_ref().map(|e| record(e.unwrap(), folder.path()).unwrap()).collect();
-    assert_eq!(read.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), events());
-    for (record, n) in read.iter().zip(0u16..) {
-        assert_eq!((record.sequence, record.received_ms), (u64::from(n) + 1, NOW + i64::from(n)));
-        assert_eq!(record.partition, record.event.person().map_or(0, |person| person.partition()));
+fn the_bytes_of_every_version_are_read() {
+    for (version, expected) in [(1, first_events()), (2, events())] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(golden(version), folder.path().join("00000000000000000001.seg")).unwrap();
+        let mut entries = Entries::open(folder.path(), Stream::Events, 0).unwrap();
+        let read: Vec<Record> = entries
+            .by_ref()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                assert_eq!(u32::from(entry.version), version);
+                record(entry.as_ref(), folder.path()).unwrap()
+            })
+            .collect();
+        assert_eq!(read.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), expected);
+        for (record, n) in read.iter().zip(0u16..) {
+            assert_eq!((record.sequence, record.received_ms), (u64::from(n) + 1, NOW + i64::from(n)));
+            assert_eq!(record.partition, record.event.person().map_or(0, |person| person.partition()));
+        }
+        assert_eq!(entries.producer(), Some(0xc0ffee));
     }
-    assert_eq!(entries.producer(), Some(0xc0ffee));
 }

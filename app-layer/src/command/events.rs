@@ -253,10 +253,10 @@ fn load_rows(
 fn tail(args: &Tail) -> Result<()> {
     let config = args.config.load()?;
     let mut newest = std::collections::VecDeque::new();
-    let mut next = 0;
+    let mut last = 0;
     for record in LogReader::events(&config.log.dir, &config.namespace)? {
         let record = record?;
-        next = record.sequence + 1;
+        last = record.sequence;
         newest.push_back(record);
         if newest.len() > args.lines {
             newest.pop_front();
@@ -272,12 +272,11 @@ fn tail(args: &Tail) -> Result<()> {
     if !args.follow {
         return Ok(());
     }
+    let mut cursor = LogReader::follow(&config.log.dir, &config.namespace, last)?;
     loop {
-        std::thread::sleep(Duration::from_millis(500));
-        for record in LogReader::events_from(&config.log.dir, &config.namespace, next)? {
-            let record = record?;
-            next = record.sequence + 1;
+        while let Some(record) = cursor.read_record()? {
             print(&record)?;
         }
+        cursor.wait(Duration::from_secs(1));
     }
 }

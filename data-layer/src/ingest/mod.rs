@@ -1,17 +1,22 @@
 //! Dynamic data in: decode, check, append to the log, then let every consumer apply it to the live store.
 //!
-//! The order is: room (`admission.rs`), then `decode.rs` and `check/` on the caller's thread; then `pipeline.rs`, on the one writer thread: types
-//! (`typing.rs`), duplicates (`dedupe.rs`), log, acknowledgement, `consumer/`. Not for reading: that is `live/`.
+//! The order is: on the caller's thread room (`admission.rs`), `decode.rs`, `check/` and `prepare.rs` (types, payload, key); on the log
+//! thread (`pipeline.rs`) duplicates (`dedupe.rs`), log, acknowledgement; on the third (`applier.rs`, behind `backlog.rs`) `consumer/`. Not
+//! for reading: that is `live/`.
 
 pub mod admission;
+mod applier;
+mod backlog;
 pub mod check;
 pub mod consumer;
 pub mod decode;
 pub mod dedupe;
 mod fields;
 mod pipeline;
+mod prepare;
 mod read;
 mod split;
+mod start;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -25,31 +30,32 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::config::{Actions, Config};
 use crate::live::Live;
-use crate::log::{Entries, Lock, Stream, Writer, record};
-use crate::types::{Decision, Event, Millis, Position, Record, Schema, time};
+use crate::log::{Lock, Stream, Writer};
+use crate::types::{Decision, Event, Millis, Position, Schema, time};
 use crate::{Error, Result};
 
 pub use admission::{Admission, Flow, Lane, Reservation};
+pub use backlog::Lag;
 pub use decode::Form;
 pub use pipeline::Stats;
 pub use read::{Arrival, Taken, parse_sent_at, read_json};
 
+use backlog::Backlog;
 use check::Checker;
 use dedupe::Dedupe;
-use pipeline::{Batch, Job, Pipeline};
+use pipeline::{Batch, Job, Outlet, Pipeline};
 
 /// Bytes that an event which a program made is taken to have.
 const TYPED_BYTES: usize = 256;
 /// Decisions that may wait for the log; more are dropped and counted.
 const MOST_DECISIONS: u64 = 4096;
-/// Records that are applied together at start.
-const REPLAY_CHUNK: usize = 1024;
 
 /// What became of the events of one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,7 +94,17 @@ struct Inner {
     actions: Arc<Actions>,
     live: Arc<Live>,
     stats: Arc<Stats>,
-    thread: Mutex<Option<JoinHandle<Result<()>>>>,
+    /// The schema that is on the disk, and what the configuration says of it.
+    settled: Arc<ArcSwap<Schema>>,
+    fixed: Arc<Schema>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What runs until the end.
+#[derive(Debug)]
+struct Threads {
+    log: JoinHandle<Result<()>>,
+    apply: JoinHandle<()>,
 }
 
 impl Ingest {
@@ -106,30 +122,36 @@ impl Ingest {
         let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
         live.follow(producer);
         let mut dedupe = Dedupe::new(config.log.dedupe);
-        replay(config, &live, Some(&mut dedupe))?;
+        start::replay(config, &live, Some(&mut dedupe))?;
         let stats = Arc::new(Stats::default());
-        let schema = Schema::clone(&live.schema());
+        stats.lag.start_at(live.applied().sequence);
+        let schema = live.schema();
+        let (settled, fixed) = (Arc::new(ArcSwap::new(Arc::clone(&schema))), Arc::new(config.schema.clone()));
+        let backlog = Arc::new(Backlog::new(Arc::clone(&stats.lag)));
         let mut pipeline = Pipeline {
             events,
             decisions,
             dedupe,
             schema,
-            fixed: config.schema.clone(),
-            live: Arc::clone(&live),
+            settled: Arc::clone(&settled),
+            fixed: Arc::clone(&fixed),
             stats: Arc::clone(&stats),
             _lock: lock,
         };
         if let Some(schema) = typing::configured(&pipeline.schema, &config.schema) {
-            pipeline.append_own(Event::Schema(schema), time::now())?;
+            pipeline.append_own(Event::Schema(schema), time::now(), &live)?;
         }
         let (jobs, inbox) = channel();
-        let thread = std::thread::Builder::new()
-            .name("weir-log".to_owned())
-            .spawn(move || pipeline.run(&inbox))
-            .map_err(Error::io(&config.log.dir))?;
         let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
-        let (actions, thread) = (Arc::clone(live.actions()), Mutex::new(Some(thread)));
-        Ok(Self { inner: Arc::new(Inner { jobs, admission, ahead, actions, live, stats, thread }) })
+        let told = Mutex::new(Flow::Open);
+        let outlet = Outlet { backlog, stats: Arc::clone(&stats), admission: Arc::clone(&admission), told };
+        let outlet = Arc::new(outlet);
+        let (out, applied) = (Arc::clone(&outlet), Arc::clone(&live));
+        let log = start::spawn("weir-log", config, move || pipeline.run(&inbox, &out))?;
+        let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
+        let (actions, threads) = (Arc::clone(live.actions()), Mutex::new(Some(Threads { log, apply })));
+        let inner = Inner { jobs, admission, ahead, actions, live, stats, settled, fixed, threads };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The live store as the log has it now, without a lock, beside a server or without one. An absent log is an empty one.
@@ -138,7 +160,7 @@ impl Ingest {
     /// As [`Ingest::open`], without [`Error::Locked`].
     pub fn read_only(config: &Config) -> Result<Arc<Live>> {
         let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
-        replay(config, &live, None)?;
+        start::replay(config, &live, None)?;
         if let Some(schema) = typing::configured(&live.schema(), &config.schema) {
             live.set_schema(&schema);
         }
@@ -236,11 +258,16 @@ impl Ingest {
 
     fn send(&self, taken: Result<Taken>) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
         let jobs = self.inner.jobs.clone();
-        async move {
-            let Taken { events, rejected, received_ms, room } = taken?;
-            let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+        let batch = taken.map(|taken| {
+            let Taken { events, mut rejected, received_ms, room } = taken;
+            let (schema, fixed) = (self.inner.settled.load(), &self.inner.fixed);
+            let events = prepare::prepare(events, &mut rejected, &schema, fixed);
             let (reply, answer) = oneshot::channel();
-            let batch = Batch { events, rejected, received_ms, reply, room };
+            (Batch { events, rejected, received_ms, reply, room }, answer)
+        });
+        async move {
+            let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+            let (batch, answer) = batch?;
             jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
             answer.await.map_err(|_| closed())?
         }
@@ -249,13 +276,16 @@ impl Ingest {
 
 impl Inner {
     fn close(&self) -> Result<()> {
-        let Some(thread) = self.thread.lock().take() else { return Ok(()) };
-        // A writer that has ended already has dropped its end; joining tells why.
+        let Some(Threads { log, apply }) = self.threads.lock().take() else { return Ok(()) };
+        // A thread that has ended already has dropped its end; joining tells why.
         let _ = self.jobs.send(Job::Close);
-        let ended = thread.join();
-        ended.unwrap_or_else(|_| {
-            Err(Error::Io { path: "log".into(), source: std::io::Error::other("the writer failed") })
-        })
+        let failed = |what| Error::Io {
+            path: "log".into(),
+            source: std::io::Error::other(format!("the {what} thread failed")),
+        };
+        let logged = log.join().unwrap_or_else(|_| Err(failed("log")));
+        let applied = apply.join().map_err(|_| failed("apply"));
+        logged.and(applied)
     }
 }
 
@@ -263,33 +293,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::error!(%error, "the log could not be closed");
-        }
-    }
-}
-
-/// Applies every record of the event log to an empty live store.
-fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>) -> Result<()> {
-    let folder = config.events_folder();
-    let mut entries = Entries::open(&folder, Stream::Events, 0)?;
-    let mut chunk: Vec<Record> = Vec::with_capacity(REPLAY_CHUNK);
-    loop {
-        let entry = entries.next().transpose()?;
-        let end = entry.is_none();
-        if let Some(entry) = entry {
-            let by_content = dedupe.is_some().then(|| entry.payload.clone());
-            let record = record(entry, &folder)?;
-            if let (Some(dedupe), Some(payload)) = (&mut dedupe, by_content) {
-                dedupe.insert(dedupe::key(&record.event, &payload), record.received_ms);
-            }
-            chunk.push(record);
-        }
-        if end || chunk.len() == REPLAY_CHUNK {
-            live.apply(&chunk)?;
-            chunk.clear();
-        }
-        if end {
-            live.follow(entries.producer().unwrap_or(live.applied().producer));
-            return Ok(());
         }
     }
 }

@@ -1,32 +1,38 @@
-//! The one writer thread: takes what arrived together, settles types, drops duplicates, appends, syncs once, acknowledges, then
-//! lets the live store apply it. Decisions ride along without anybody waiting for them.
+//! The log thread: takes what arrived together, drops duplicates, appends, syncs once, acknowledges, and hands it to the thread that
+//! applies (`applier.rs`). Decisions ride along without anybody waiting for them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::admission::Reservation;
-use super::dedupe::{self, Dedupe};
+use super::admission::{Admission, Flow, Reservation};
+use super::backlog::{Backlog, Group, Lag};
+use super::dedupe::Dedupe;
+use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
 use crate::live::Live;
 use crate::log::{Lock, Writer, format};
-use crate::types::{Decision, Event, Millis, Position, Record, Schema};
+use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema};
 use crate::{Error, Result};
 
 /// Batches that are written and synced together, at most.
 const MOST_GROUP: usize = 4096;
 /// A group is closed when it has this many bytes.
 const MOST_GROUP_BYTES: usize = 8 << 20;
+/// After a failure the log is taken for failed this long, unless it works again before.
+const RETRY: Duration = Duration::from_secs(1);
 /// Decisions are synced at least this often.
 const DECISION_SYNC: Duration = Duration::from_secs(1);
 
 /// Events that came in one call.
 pub(super) struct Batch {
-    /// Place in the call, and event.
-    pub events: Vec<(usize, Event)>,
+    /// Settled and encoded.
+    pub events: Prepared,
     /// What was rejected before it got here.
     pub rejected: Vec<Rejected>,
     /// When it came.
@@ -66,6 +72,18 @@ pub struct Stats {
     pub decisions_dropped: AtomicU64,
     /// Decisions that wait to be written.
     pub decisions_waiting: AtomicU64,
+    /// Payload bytes in the log.
+    pub bytes: AtomicU64,
+    /// Time that groups took to be written and synced, in microseconds, summed.
+    pub sync_us: AtomicU64,
+    /// Whether the newest group could not be written, within the last second.
+    pub failed: AtomicBool,
+    /// Events that are remembered as having come.
+    pub remembered: AtomicU64,
+    /// Memory for that, in bytes.
+    pub remembered_bytes: AtomicU64,
+    /// How far applying is behind the log.
+    pub lag: Arc<Lag>,
 }
 
 impl Stats {
@@ -74,34 +92,75 @@ impl Stats {
     }
 }
 
-/// State of the writer thread.
+/// State of the log thread.
 pub(super) struct Pipeline {
     pub events: Writer,
     pub decisions: Writer,
     pub dedupe: Dedupe,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
+    /// The schema that is on the disk, for callers.
+    pub settled: Arc<ArcSwap<Schema>>,
     /// What the configuration says of types.
-    pub fixed: Schema,
-    pub live: Arc<Live>,
+    pub fixed: Arc<Schema>,
     pub stats: Arc<Stats>,
     pub _lock: Lock,
 }
 
-/// What one group of batches adds to the log.
-#[derive(Default)]
-struct Group {
-    records: Vec<Record>,
-    remembered: usize,
+/// Where the log thread leaves what it did: the backlog of the thread that applies, and whether more may come.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub backlog: Arc<Backlog>,
+    pub stats: Arc<Stats>,
+    pub admission: Arc<Admission>,
+    /// What was told last.
+    pub told: Mutex<Flow>,
+}
+
+impl Outlet {
+    /// Tells those who let bodies in how the log is.
+    pub(super) fn tell(&self) {
+        let flow = if self.stats.failed.load(Ordering::Acquire) {
+            Flow::Failed
+        } else if self.stats.lag.is_behind() {
+            Flow::Behind
+        } else {
+            Flow::Open
+        };
+        let mut told = self.told.lock();
+        if *told != flow {
+            *told = flow;
+            self.admission.set_flow(flow);
+        }
+    }
+
+    fn fail(&self, failed: bool) {
+        self.stats.failed.store(failed, Ordering::Release);
+        self.tell();
+    }
+}
+
+/// However the log thread ends, nothing more comes to be applied.
+struct Closing<'a>(&'a Backlog);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Pipeline {
     /// Works until it is closed.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) -> Result<()> {
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, out: &Outlet) -> Result<()> {
+        let _closing = Closing(&out.backlog);
         let mut unsynced: Option<Instant> = None;
+        let mut failed: Option<Instant> = None;
         loop {
-            let first = match unsynced {
+            let waits = [unsynced.map(|since| (since, DECISION_SYNC)), failed.map(|since| (since, RETRY))];
+            let wait =
+                waits.into_iter().flatten().map(|(since, span)| span.saturating_sub(since.elapsed())).min();
+            let first = match wait {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(since) => jobs.recv_timeout(DECISION_SYNC.saturating_sub(since.elapsed())),
+                Some(wait) => jobs.recv_timeout(wait),
             };
             let (batches, decisions, close) = match first {
                 Ok(first) => gather(first, jobs),
@@ -109,7 +168,12 @@ impl Pipeline {
                 Err(RecvTimeoutError::Disconnected) => (Vec::new(), Vec::new(), true),
             };
             if !batches.is_empty() {
-                self.commit(batches);
+                failed = (!self.commit(batches, out)).then(Instant::now);
+            }
+            if failed.is_some_and(|since| since.elapsed() >= RETRY) {
+                // Somebody may try whether it works again.
+                failed = None;
+                out.fail(false);
             }
             if !decisions.is_empty() {
                 self.decide(&decisions);
@@ -128,35 +192,62 @@ impl Pipeline {
         }
     }
 
-    /// Appends one record of the server's own, at start.
-    pub(super) fn append_own(&mut self, event: Event, received_ms: Millis) -> Result<()> {
-        let mut group = Group::default();
-        self.append(event, None, received_ms, &mut group).map_err(|d| Error::invalid("log", d))?;
-        self.events.flush()?;
-        self.events.sync()?;
-        self.live.apply(&group.records)
+    /// Appends one record of the server's own, at start, and applies it.
+    pub(super) fn append_own(&mut self, event: Event, received_ms: Millis, live: &Live) -> Result<()> {
+        let (mut group, mut bytes) = (Group::default(), Vec::new());
+        encode(&event, &mut bytes)
+            .and_then(|encoded| self.append(event, None, &encoded, &bytes, received_ms, &mut group))
+            .map_err(|detail| Error::invalid("log", detail))?;
+        self.write()?;
+        self.dedupe.keep();
+        self.settled.store(Arc::clone(&self.schema));
+        self.stats.lag.start_at(self.events.last());
+        live.apply(&group.records)
     }
 
-    fn commit(&mut self, batches: Vec<Batch>) {
-        let before = self.schema.clone();
+    /// Writes what is buffered and waits until it is on the disk.
+    fn write(&mut self) -> Result<()> {
+        let start = Instant::now();
+        self.events.flush().and_then(|()| self.events.sync())?;
+        Stats::add(&self.stats.sync_us, start.elapsed().as_micros() as usize);
+        Ok(())
+    }
+
+    /// Lets callers see a new schema, and the live side what is on the disk.
+    fn hand_over(&mut self, group: Group, out: &Outlet) {
+        self.dedupe.keep();
+        if self.settled.load().version != self.schema.version {
+            self.settled.store(Arc::clone(&self.schema));
+        }
+        self.stats.remembered.store(self.dedupe.len() as u64, Ordering::Relaxed);
+        self.stats.remembered_bytes.store(self.dedupe.bytes() as u64, Ordering::Relaxed);
+        Stats::add(&self.stats.bytes, group.bytes);
+        if !group.records.is_empty() {
+            Stats::add(&self.stats.groups, 1);
+            out.backlog.push(group);
+        }
+    }
+
+    /// Puts batches into the log and answers them; `false` where the log failed.
+    fn commit(&mut self, batches: Vec<Batch>, out: &Outlet) -> bool {
+        let before = Arc::clone(&self.schema);
         let mut group = Group::default();
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
             let receipt = self.stage(batch.events, batch.rejected, batch.received_ms, &mut group);
             answers.push((batch.reply, receipt, batch.room));
         }
-        let written = self.events.flush().and_then(|()| {
-            // A group of duplicates and rejections only has nothing to wait for: what they repeat was synced.
-            if group.records.is_empty() { Ok(()) } else { self.events.sync() }
-        });
+        // A group of duplicates and rejections only has nothing to wait for: what they repeat was synced.
+        let written = if group.records.is_empty() { Ok(()) } else { self.write() };
         if let Err(error) = written {
             tracing::error!(%error, "events could not be appended");
-            self.dedupe.take_back(group.remembered);
+            self.dedupe.take_back();
             self.schema = before;
+            out.fail(true);
             answers.into_iter().for_each(|(reply, ..)| drop(reply.send(Err(again(&error)))));
-            return;
+            return false;
         }
-        Stats::add(&self.stats.groups, 1);
+        out.fail(false);
         for (reply, receipt, _room) in answers {
             Stats::add(&self.stats.accepted, receipt.accepted as usize);
             Stats::add(&self.stats.duplicates, receipt.duplicates as usize);
@@ -164,23 +255,36 @@ impl Pipeline {
             // Nobody waiting any more is no error: the events are in the log.
             drop(reply.send(Ok(receipt)));
         }
-        if let Err(error) = self.live.apply(&group.records) {
-            tracing::error!(%error, "events are in the log but could not be applied; they will be at the next start");
-        }
+        self.hand_over(group, out);
+        out.tell();
+        true
     }
 
     /// Buffers the events of one call and writes its receipt.
     fn stage(
         &mut self,
-        events: Vec<(usize, Event)>,
+        prepared: Prepared,
         mut rejected: Vec<Rejected>,
         received_ms: Millis,
         group: &mut Group,
     ) -> Receipt {
         let (mut accepted, mut duplicates) = (0, 0);
-        for (index, mut event) in events {
-            let settled = typing::settle(&mut event, &self.schema, &self.fixed);
-            match settled.and_then(|schema| self.append(event, schema, received_ms, group)) {
+        let Prepared { events, bytes, schema } = prepared;
+        let mut fresh = Vec::new();
+        for Ready { index, mut event, encoded } in events {
+            let typed = matches!(event, Event::Item(_) | Event::User(_));
+            let appended = match encoded {
+                Some(encoded) if !typed || schema == self.schema.version => {
+                    self.append(event, None, &encoded, &bytes, received_ms, group)
+                }
+                // The schema has moved on since, or has to. What was widened before stays so.
+                _ => typing::settle(&mut event, &self.schema, &self.fixed).and_then(|new| {
+                    fresh.clear();
+                    let encoded = encode(&event, &mut fresh)?;
+                    self.append(event, new, &encoded, &fresh, received_ms, group)
+                }),
+            };
+            match appended {
                 Ok(true) => accepted += 1,
                 Ok(false) => duplicates += 1,
                 Err(detail) => rejected.push(Rejected { index, detail }),
@@ -196,28 +300,37 @@ impl Pipeline {
         &mut self,
         event: Event,
         schema: Option<Schema>,
+        encoded: &Encoded,
+        bytes: &[u8],
         received_ms: Millis,
         group: &mut Group,
     ) -> std::result::Result<bool, String> {
-        let payload = format::encode_event(&event)?;
-        let before = schema.as_ref().map(|s| format::encode_event(&Event::Schema(s.clone()))).transpose()?;
-        if !self.dedupe.insert(dedupe::key(&event, &payload), received_ms) {
+        let before =
+            schema.map(Event::Schema).map(|event| format::encode_event(&event).map(|bytes| (event, bytes)));
+        let before = before.transpose()?;
+        if !self.dedupe.insert(encoded.key, received_ms) {
             return Ok(false);
         }
-        group.remembered += 1;
-        if let (Some(schema), Some(payload)) = (schema, before) {
-            self.push(Event::Schema(schema), &payload, received_ms, group);
+        if let Some((schema, payload)) = before {
+            self.push(schema, 0, &payload, received_ms, group);
         }
-        self.push(event, &payload, received_ms, group);
+        self.push(event, encoded.partition, &bytes[encoded.payload.clone()], received_ms, group);
         Ok(true)
     }
 
-    fn push(&mut self, event: Event, payload: &[u8], received_ms: Millis, group: &mut Group) {
+    fn push(
+        &mut self,
+        event: Event,
+        partition: Partition,
+        payload: &[u8],
+        received_ms: Millis,
+        group: &mut Group,
+    ) {
         if let Event::Schema(schema) = &event {
-            self.schema = schema.clone();
+            self.schema = Arc::new(schema.clone());
         }
-        let partition = event.person().map_or(0, |person| person.partition());
         let sequence = self.events.append(format::kind_of(&event), partition, received_ms, payload);
+        group.bytes += payload.len();
         group.records.push(Record { sequence, received_ms, partition, event });
     }
 

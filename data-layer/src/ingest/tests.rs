@@ -215,7 +215,7 @@ fn nothing_counts_twice_within_the_window_across_restarts() {
     }
     // After the window content counts again; ids still act once.
     let ingest = world.open();
-    assert_eq!(send_at(&ingest, &body, NOW + 11 * MINUTE).accepted, 5);
+    assert_eq!(send_at(&ingest, &body, NOW + 13 * MINUTE).accepted, 5);
     assert_eq!(clicks(ingest.live(), "i1"), 3);
 }
 

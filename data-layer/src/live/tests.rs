@@ -196,7 +196,7 @@ proptest! {
         let first = live(&events);
         let logged: Vec<Event> = events.iter().map(|event| {
             let payload = format::encode_event(event).unwrap();
-            format::decode_event(format::kind_of(event), &payload).unwrap()
+            format::decode_event(format::RECORD_VERSION, format::kind_of(event), &payload).unwrap()
         }).collect();
         prop_assert_eq!(&logged, &events);
         let replayed = Live::new(Actions::default(), schema());

@@ -1,16 +1,20 @@
-//! Bytes of a segment: its header, its records, and the payload of each kind. Little-endian; described in `docs/formats.md`.
-//! Not for files: those are `entries.rs`'s and `writer.rs`'s.
+//! Bytes of a segment: its header, its records, and which payload a kind and version has. Little-endian; described in
+//! `docs/formats.md`. Not for files, which are `segment.rs`'s and `writer.rs`'s, nor for the bytes of an event: `codec/`.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::codec;
 use crate::types::{Decision, Event, Millis, Partition};
+
+pub use super::codec::kind_of;
 
 /// Version of the segment header that this program writes.
 pub const SEGMENT_VERSION: u32 = 1;
-/// Version of the record that this program writes.
-pub const RECORD_VERSION: u8 = 1;
+/// Version of the record that this program writes. The payload of an event is JSON in version 1 and that of `codec/` in version 2;
+/// schemas and decisions are JSON in both.
+pub const RECORD_VERSION: u8 = 2;
 /// Bytes of a segment header.
 pub const SEGMENT_HEADER: usize = 64;
 /// Bytes before the payload of a record.
@@ -172,36 +176,24 @@ pub fn encode_record(
 /// Kind of a decision's record. Those of events are given by [`kind_of`].
 pub const DECISION: u8 = 32;
 
-/// The kind byte of an event's record, 1 to 10.
-#[must_use]
-pub fn kind_of(event: &Event) -> u8 {
-    match event {
-        Event::Item(_) => 1,
-        Event::User(_) => 2,
-        Event::Interaction(_) => 3,
-        Event::Retraction(_) => 4,
-        Event::Impression(_) => 5,
-        Event::Identify(_) => 6,
-        Event::Schema(_) => 7,
-        Event::Erase(_) => 8,
-        Event::Edge(_) => 9,
-        Event::Load(_) => 10,
-    }
-}
-
-/// JSON of an event, with its `type`.
+/// The payload of an event in the version that this program writes.
 ///
 /// # Errors
-/// What the serialiser says; none for a checked event.
+/// A sentence for one that is too long for a record.
 pub fn encode_event(event: &Event) -> Result<Vec<u8>, String> {
-    json(event)
+    let mut bytes = Vec::with_capacity(96);
+    codec::encode(event, &mut bytes)?;
+    bounded(bytes)
 }
 
-/// Reads an event of a kind. The kind makes reading `type` first, and so buffering the whole, unnecessary.
+/// Reads an event of a kind from the payload of a record of a version.
 ///
 /// # Errors
-/// A sentence for an unknown kind or JSON that does not fit it.
-pub fn decode_event(kind: u8, payload: &[u8]) -> Result<Event, String> {
+/// A sentence for an unknown kind or a payload that does not fit it.
+pub fn decode_event(version: u8, kind: u8, payload: &[u8]) -> Result<Event, String> {
+    if version >= 2 {
+        return codec::decode(kind, payload);
+    }
     match kind {
         1 => parse(payload).map(Event::Item),
         2 => parse(payload).map(Event::User),
@@ -242,11 +234,22 @@ pub fn decode_decision(kind: u8, payload: &[u8]) -> Result<Decision, String> {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    let bytes = serde_json::to_vec(value).map_err(|e| e.to_string())?;
-    if bytes.len() > MOST_PAYLOAD {
-        return Err(format!("expected at most {MOST_PAYLOAD} bytes in the log, found {}", bytes.len()));
+    bounded(serde_json::to_vec(value).map_err(|e| e.to_string())?)
+}
+
+fn bounded(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+    check_payload(bytes.len()).map(|()| bytes)
+}
+
+/// Whether a payload of so many bytes fits a record.
+///
+/// # Errors
+/// A sentence where it doesn't.
+pub fn check_payload(bytes: usize) -> Result<(), String> {
+    if bytes > MOST_PAYLOAD {
+        return Err(format!("expected at most {MOST_PAYLOAD} bytes in the log, found {bytes}"));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {

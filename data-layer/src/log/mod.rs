@@ -1,21 +1,29 @@
 //! The durable log of one namespace: events, synced before they are acknowledged, and decisions, appended without waiting. It is
 //! the truth of the dynamic side. What an event means is not known here.
 //!
-//! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off at start.
+//! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off.
 
+pub mod codec;
+pub mod cursor;
 pub mod entries;
 pub mod format;
+pub mod growth;
 pub mod lock;
 pub mod mark;
+pub mod replay;
+pub mod segment;
 #[cfg(test)]
 mod tests;
 pub mod writer;
 
 use std::path::Path;
 
+pub use cursor::Cursor;
 pub use entries::{Entries, Entry};
 pub use format::Stream;
+pub use growth::Growth;
 pub use lock::Lock;
+pub use segment::EntryRef;
 pub use writer::Writer;
 
 use crate::types::{Decision, Record};
@@ -47,7 +55,16 @@ impl Reader {
         let folder = existing(log_dir, namespace)?.join(Stream::Events.folder());
         let entries = Entries::open(&folder, Stream::Events, from)?;
         let wanted = entries.filter(move |e| e.as_ref().map_or(true, |e| e.sequence >= from));
-        Ok(wanted.map(move |entry| record(entry?, &folder)))
+        Ok(wanted.map(move |entry| record(entry?.as_ref(), &folder)))
+    }
+
+    /// Follows the events of a namespace behind a sequence, as a server of another process writes them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no log of that namespace.
+    pub fn follow(log_dir: &Path, namespace: &str, after: u64) -> Result<Cursor> {
+        let folder = existing(log_dir, namespace)?.join(Stream::Events.folder());
+        Ok(Cursor::new(&folder, Stream::Events, after, None))
     }
 
     /// Every decision of a namespace, oldest first.
@@ -62,25 +79,28 @@ impl Reader {
         let entries = Entries::open(&folder, Stream::Decisions, 0)?;
         Ok(entries.map(move |entry| {
             let entry = entry?;
-            format::decode_decision(entry.kind, &entry.payload).map_err(|d| undecodable(&entry, &folder, d))
+            let entry = entry.as_ref();
+            format::decode_decision(entry.kind, entry.payload).map_err(|d| undecodable(&entry, &folder, d))
         }))
     }
 }
 
-/// The event of an entry.
+/// The event of an entry of the log in `folder`.
 ///
 /// # Errors
 /// [`Error::Corrupt`] for a payload that is no event of its kind.
-pub fn record(entry: Entry, folder: &Path) -> Result<Record> {
-    let event =
-        format::decode_event(entry.kind, &entry.payload).map_err(|d| undecodable(&entry, folder, d))?;
-    let Entry { sequence, received_ms, partition, .. } = entry;
-    Ok(Record { sequence, received_ms, partition, event })
+pub fn record(entry: EntryRef<'_>, folder: &Path) -> Result<Record> {
+    let event = format::decode_event(entry.version, entry.kind, entry.payload);
+    let EntryRef { sequence, received_ms, partition, .. } = entry;
+    match event {
+        Ok(event) => Ok(Record { sequence, received_ms, partition, event }),
+        Err(detail) => Err(undecodable(&entry, folder, detail)),
+    }
 }
 
-fn undecodable(entry: &Entry, folder: &Path, detail: String) -> Error {
+fn undecodable(entry: &EntryRef<'_>, folder: &Path, detail: String) -> Error {
     let section = format!("payload of record {}", entry.sequence);
-    Error::Corrupt { path: folder.to_owned(), section, offset: 0, detail }
+    Error::Corrupt { path: segment::path_of(folder, entry.segment), section, offset: entry.offset, detail }
 }
 
 fn existing(log_dir: &Path, namespace: &str) -> Result<std::path::PathBuf> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::entries::segments;
 use super::format::{RECORD_HEADER, RECORD_VERSION, SEGMENT_HEADER, encode_record};
 use super::*;
-use crate::types::{Event, Id, ItemEvent, Value};
+use crate::types::{Event, Id, ItemEvent, Position, Value};
 use proptest::prelude::*;
 
 proptest! {
@@ -31,8 +31,10 @@ proptest! {
             deleted: None,
         });
         let payload = format::encode_event(&event).unwrap();
-        prop_assert_eq!(&format::decode_event(format::kind_of(&event), &payload).unwrap(), &event);
-        prop_assert_eq!(serde_json::from_slice::<Event>(&payload).unwrap(), event);
+        prop_assert_eq!(&format::decode_event(2, format::kind_of(&event), &payload).unwrap(), &event);
+        // As version 1 wrote it.
+        let json = serde_json::to_vec(&event).unwrap();
+        prop_assert_eq!(format::decode_event(1, format::kind_of(&event), &json).unwrap(), event);
     }
 }
 
@@ -248,8 +250,8 @@ fn newer_records_and_segments_are_refused() {
     let sum = xxhash_rust::xxh3::xxh3_64(&record[12..]);
     record[4..12].copy_from_slice(&sum.to_le_bytes());
     OpenOptions::new().append(true).open(folder.newest()).unwrap().write_all(&record).unwrap();
-    assert!(matches!(folder.read().unwrap_err(), Error::Newer { found: 2, .. }));
-    assert!(matches!(folder.try_writer().unwrap_err(), Error::Newer { found: 2, .. }));
+    assert!(matches!(folder.read().unwrap_err(), Error::Newer { found: 3, .. }));
+    assert!(matches!(folder.try_writer().unwrap_err(), Error::Newer { found: 3, .. }));
 }
 
 #[test]
@@ -288,4 +290,114 @@ fn flip(path: &Path, at: u64) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();
     file.write_all(&bytes).unwrap();
+}
+
+fn texts(cursor: &mut Cursor) -> Vec<String> {
+    std::iter::from_fn(|| cursor.read().unwrap()).map(|e| String::from_utf8(e.payload).unwrap()).collect()
+}
+
+/// The same from within the writer's process and from outside: only what is on the disk, each record once, over all segments.
+#[test]
+fn a_cursor_hands_out_what_is_synced_once_and_goes_on_from_its_place() {
+    let folder = Folder::new();
+    let events = folder.events();
+    let mut outside = Cursor::new(&events, Stream::Events, 0, None);
+    assert_eq!(texts(&mut outside), [""; 0]);
+    let mut writer = folder.writer().with_segment_bytes(300);
+    let mut inside = Cursor::new(&events, Stream::Events, 0, Some(writer.growth()));
+    let mut all = Vec::new();
+    for n in 0..40 {
+        let text = format!("payload {n}");
+        writer.append(3, 0, 5, text.as_bytes());
+        writer.flush().unwrap();
+        assert_eq!((inside.read().unwrap(), outside.read().unwrap()), (None, None), "not synced: {n}");
+        all.push(text);
+        if n % 3 == 2 {
+            writer.sync().unwrap();
+            let newest = &all[n - 2..];
+            assert_eq!((&*texts(&mut inside), &*texts(&mut outside)), (newest, newest));
+            assert_eq!(inside.position(), Position { producer: 42, sequence: n as u64 + 1 });
+        }
+    }
+    writer.sync().unwrap();
+    assert!(segments(&events).unwrap().len() > 3);
+    for after in 0..=40u64 {
+        for growth in [None, Some(writer.growth())] {
+            let mut cursor = Cursor::new(&events, Stream::Events, after, growth);
+            assert_eq!(texts(&mut cursor), all[after as usize..], "after {after}");
+        }
+    }
+    // The log goes on in another process, which cuts a torn tail that the cursor never saw.
+    drop(writer);
+    OpenOptions::new().append(true).open(folder.newest()).unwrap().write_all(&[1; 40]).unwrap();
+    assert_eq!(texts(&mut outside), ["payload 39"]);
+    assert_eq!(outside.read().unwrap(), None);
+    folder.append(&["more"]);
+    assert_eq!(texts(&mut outside), ["more"]);
+}
+
+#[test]
+fn a_cursor_is_woken_and_names_what_is_gone() {
+    let folder = Folder::new();
+    let mut writer = folder.writer().with_segment_bytes(1);
+    let mut inside = Cursor::new(&folder.events(), Stream::Events, 0, Some(writer.growth()));
+    let mut outside = Cursor::new(&folder.events(), Stream::Events, 0, None);
+    assert_eq!((inside.read().unwrap(), outside.read().unwrap()), (None, None));
+    assert!(!inside.wait(std::time::Duration::from_millis(1)) && !outside.wait(std::time::Duration::ZERO));
+    std::thread::scope(|scope| {
+        for cursor in [&mut inside, &mut outside] {
+            scope.spawn(|| {
+                while texts(cursor).is_empty() {
+                    assert!(cursor.wait(std::time::Duration::from_secs(60)));
+                }
+            });
+        }
+        writer.append(1, 0, 5, b"one");
+        writer.flush().and_then(|()| writer.sync()).unwrap();
+    });
+    writer.append(1, 0, 5, b"two");
+    writer.flush().and_then(|()| writer.sync()).unwrap();
+    fs::remove_file(&segments(&folder.events()).unwrap()[0].1).unwrap();
+    let error = Cursor::new(&folder.events(), Stream::Events, 0, None).read().unwrap_err().to_string();
+    assert!(error.contains("begins with 2"), "{error}");
+}
+
+#[test]
+fn a_replay_on_many_threads_is_the_log_in_order() {
+    let folder = Folder::new();
+    let mut writer = folder.writer().with_segment_bytes(20_000);
+    for n in 0..5_000i64 {
+        writer.append(3, 0, n, &n.to_le_bytes());
+        if n % 7 == 0 {
+            writer.flush().unwrap();
+        }
+    }
+    writer.flush().and_then(|()| writer.sync()).unwrap();
+    let list = segments(&folder.events()).unwrap();
+    assert!(list.len() > 9);
+    let read = |from| {
+        let mut all = Vec::new();
+        let decode =
+            |e: EntryRef<'_>| Ok((!e.sequence.is_multiple_of(5)).then_some((e.sequence, e.received_ms)));
+        let end = replay::replay(&folder.events(), Stream::Events, from, decode, |chunk| {
+            all.extend(chunk);
+            Ok(())
+        });
+        (end, all)
+    };
+    for from in [0, 1, 2_345, 5_000, 9_999] {
+        let (end, all) = read(from);
+        assert_eq!(end.unwrap(), (5_000, Some(42)));
+        let first = all.first().map_or(from, |(sequence, _)| *sequence);
+        assert!(first <= from.max(1));
+        let wanted = (first..=5_000).filter(|n| n % 5 != 0).map(|n| (n, n as i64 - 1)).collect::<Vec<_>>();
+        assert_eq!(all, if all.is_empty() { Vec::new() } else { wanted }, "from {from}");
+    }
+    // Damage in the middle: what is before it was taken, nothing behind it is.
+    flip(&list[4].1, 70);
+    let (end, all) = read(0);
+    assert!(matches!(end.unwrap_err(), Error::Corrupt { path, offset: 64, .. } if path == list[4].1));
+    assert!((list[4].0 - 2..list[4].0).contains(&all.last().unwrap().0));
+    fs::remove_file(&list[2].1).unwrap();
+    assert!(read(0).0.unwrap_err().to_string().contains("a segment is missing"));
 }

@@ -1,15 +1,18 @@
-//! Appends records to the newest segment of a folder: buffered, then written and synced a group at a time. One writer per
-//! folder; the lock is `lock.rs`'s.
+//! Appends records to the newest segment of a folder: buffered, then written and synced a group at a time. After a failure it cuts
+//! off what nobody was told of and goes on by itself as soon as the disk lets it. One writer per folder; the lock is `lock.rs`'s.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::entries::{Entries, Tail, segments};
 use super::format::{SEGMENT_HEADER, SegmentHeader, Stream, encode_record};
+use super::growth::Growth;
 use super::mark::{Mark, Marker};
+use super::segment::path_of;
 use crate::types::{Millis, Partition};
 use crate::{Error, Result};
 
@@ -24,16 +27,26 @@ pub struct Writer {
     path: PathBuf,
     file: File,
     marker: Marker,
-    /// Bytes of the segment that are written.
-    len: u64,
-    /// Sequence of the last record that is written.
-    written: u64,
+    growth: Arc<Growth>,
+    /// What is written to the segment.
+    written: End,
+    /// What of that is on the disk.
+    synced: End,
     /// Sequence of the last record that is buffered.
     last: u64,
     buffer: Vec<u8>,
-    /// Why nothing can be appended any more.
+    /// Why the segment may hold other bytes than it should behind what is synced.
     broken: Option<String>,
     segment_bytes: u64,
+}
+
+/// Where something ends.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    /// Bytes of the segment.
+    len: u64,
+    /// Sequence of the last record.
+    sequence: u64,
 }
 
 impl Writer {
@@ -75,10 +88,25 @@ impl Writer {
                 (header, create(folder, &header)?)
             }
         };
-        let marker = Marker::open(folder, &Mark { producer, first: header.first, len })?;
+        let mark = Mark { producer, first: header.first, len };
+        let (marker, growth) = (Marker::open(folder, &mark)?, Arc::new(Growth::new(mark)));
         let (folder, buffer) = (folder.to_owned(), Vec::new());
-        let (written, broken, segment_bytes) = (last, None, SEGMENT_BYTES);
-        Ok(Self { folder, header, path, file, marker, len, written, last, buffer, broken, segment_bytes })
+        let written = End { len, sequence: last };
+        let (synced, broken, segment_bytes) = (written, None, SEGMENT_BYTES);
+        Ok(Self {
+            folder,
+            header,
+            path,
+            file,
+            marker,
+            growth,
+            written,
+            synced,
+            last,
+            buffer,
+            broken,
+            segment_bytes,
+        })
     }
 
     /// The same with shorter segments, for tests.
@@ -93,10 +121,22 @@ impl Writer {
         self.header.producer
     }
 
+    /// What tells followers in this process how far the log is on the disk.
+    #[must_use]
+    pub fn growth(&self) -> Arc<Growth> {
+        Arc::clone(&self.growth)
+    }
+
     /// Sequence of the last record, written or buffered; 0 before the first.
     #[must_use]
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Sequence of the last record that is on the disk; 0 before the first.
+    #[must_use]
+    pub fn synced(&self) -> u64 {
+        self.synced.sequence
     }
 
     /// Bytes that wait for [`Writer::flush`].
@@ -115,76 +155,100 @@ impl Writer {
     /// Forgets what was buffered.
     pub fn discard(&mut self) {
         self.buffer.clear();
-        self.last = self.written;
+        self.last = self.written.sequence;
     }
 
-    /// Writes what is buffered, and starts a new segment first where this one is full. On an error nothing of the group is
-    /// in the log, and it may be tried again, unless even that could not be ensured: then every later call fails.
+    /// Writes what is buffered, and starts a new segment first where this one is full. On an error nothing of what was buffered is
+    /// in the log, and it may be tried again: what an earlier failure left behind is cut off first.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] after an earlier failure that could not be undone.
+    /// [`Error::Io`]; a full disk is told by its kind, `StorageFull`.
     pub fn flush(&mut self) -> Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let result = self.check().and_then(|()| self.rotate()).and_then(|()| {
+        let result = self.mend().and_then(|()| self.rotate()).and_then(|()| {
             self.file.write_all(&self.buffer).map_err(|error| {
-                if let Err(second) = self.file.set_len(self.len) {
+                if let Err(second) = self.file.set_len(self.written.len) {
                     self.broken = Some(format!("{error}, then {second}"));
                 }
-                Error::io(&self.path)(error)
+                failed(&self.path, error)
             })
         });
         if let Err(error) = result {
             self.discard();
             return Err(error);
         }
-        self.len += self.buffer.len() as u64;
-        self.written = self.last;
+        self.written.len += self.buffer.len() as u64;
+        self.written.sequence = self.last;
         self.buffer.clear();
         Ok(())
     }
 
-    /// Waits until everything written is on the disk. After a failure nobody knows what is, so every later call fails.
+    /// Waits until everything written is on the disk. After a failure nobody knows what is, so all that was written since the
+    /// last success is given up: its sequences are given again.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] after an earlier failure.
+    /// [`Error::Io`].
     pub fn sync(&mut self) -> Result<()> {
-        self.check()?;
-        self.file.sync_data().map_err(|error| {
+        if self.broken.is_none() && self.synced.len == self.written.len {
+            return Ok(());
+        }
+        self.mend()?;
+        if let Err(error) = self.file.sync_data() {
             self.broken = Some(error.to_string());
-            Error::io(&self.path)(error)
-        })?;
+            self.written = self.synced;
+            self.discard();
+            return Err(failed(&self.path, error));
+        }
+        self.synced = self.written;
         self.mark();
+        Ok(())
+    }
+
+    /// Cuts off what a failure left behind the synced bytes.
+    fn mend(&mut self) -> Result<()> {
+        let Some(why) = &self.broken else { return Ok(()) };
+        let End { len, sequence } = self.synced;
+        let cut = self.file.set_len(len).and_then(|()| self.file.sync_all());
+        cut.map_err(|error| failed(&self.path, error))?;
+        tracing::warn!(path = %self.path.display(), why, len, sequence, "the log goes on behind an earlier failure");
+        self.written = self.synced;
+        self.broken = None;
         Ok(())
     }
 
     fn mark(&mut self) {
         let SegmentHeader { producer, first, .. } = self.header;
-        self.marker.set(&Mark { producer, first, len: self.len });
-    }
-
-    fn check(&self) -> Result<()> {
-        match &self.broken {
-            Some(why) => Err(Error::invalid(
-                self.path.display().to_string(),
-                format!("the log failed earlier ({why}); mend the disk and start again"),
-            )),
-            None => Ok(()),
-        }
+        let mark = Mark { producer, first, len: self.synced.len };
+        self.marker.set(&mark);
+        self.growth.set(mark);
     }
 
     fn rotate(&mut self) -> Result<()> {
-        if self.len < self.segment_bytes || self.len <= SEGMENT_HEADER as u64 {
+        if self.written.len < self.segment_bytes || self.written.len <= SEGMENT_HEADER as u64 {
             return Ok(());
         }
         self.sync()?;
-        let header = SegmentHeader { first: self.written + 1, ..self.header };
-        (self.path, self.file, self.len) = create(&self.folder, &header)?;
+        let header = SegmentHeader { first: self.written.sequence + 1, ..self.header };
+        (self.path, self.file, self.written.len) = create(&self.folder, &header)?;
+        self.synced = self.written;
         self.header = header;
         self.mark();
         Ok(())
     }
+}
+
+/// Says of a full disk what to do about it.
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    let said = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            let text = format!("{error}; free some, or move [log].dir: the log goes on by itself");
+            std::io::Error::new(error.kind(), text)
+        }
+        _ => error,
+    };
+    Error::io(path)(said)
 }
 
 /// Levels that a new log makes at most: the log, the namespace, the stream; their names are on the disk before an event is.
@@ -204,7 +268,7 @@ fn sync_parents(folder: &Path) -> Result<()> {
 
 /// Makes a segment that is on the disk, name and header, before anything is appended to it.
 fn create(folder: &Path, header: &SegmentHeader) -> Result<(PathBuf, File, u64)> {
-    let path = folder.join(format!("{:020}.seg", header.first));
+    let path = path_of(folder, header.first);
     let make = || -> std::io::Result<File> {
         let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
         file.write_all(&header.encode())?;
@@ -216,10 +280,10 @@ fn create(folder: &Path, header: &SegmentHeader) -> Result<(PathBuf, File, u64)>
         Ok(file) => Ok((path, file, SEGMENT_HEADER as u64)),
         Err(error) => {
             // A half-made one would be in the way of the next try.
-            if error.kind() != std::io::ErrorKind::AlreadyExists {
+            if error.kind() != ErrorKind::AlreadyExists {
                 let _ = std::fs::remove_file(&path);
             }
-            Err(Error::io(&path)(error))
+            Err(failed(&path, error))
         }
     }
 }

@@ -64,6 +64,10 @@ pub fn check(text: &str) -> Result<(), IdError> {
     if text.len() > MAX_ID_BYTES {
         return Err(IdError::TooLong(text.len()));
     }
+    // Most ids are plain ASCII, and this runs for each of every record at start.
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Ok(());
+    }
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, c)) => Err(IdError::Control(c, at)),
         None => Ok(()),
