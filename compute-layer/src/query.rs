@@ -126,7 +126,7 @@ impl<'a> Query<'a> {
     /// Weight of one action, as configured; finite.
     #[must_use]
     pub fn weight(&self, acted: &Acted) -> f32 {
-        let weight = self.actions.weight(acted.action, f64::from(acted.value));
+        let weight = self.actions.weight(acted.action, acted.value);
         if weight.is_finite() { weight } else { 0.0 }
     }
 }

@@ -96,6 +96,20 @@ fn the_compute_layer_knows_no_http_json_redis_or_files() {
 }
 
 #[test]
+fn the_live_room_is_a_leaf() {
+    let mut broken = Vec::new();
+    for path in shipped().iter().filter(|p| p.starts_with("data-layer/src/live")) {
+        let code = without_tests(&code_only(&read(path)));
+        for room in ["ingest", "log", "access", "publish", "feedback"] {
+            if code.contains(&format!("crate::{room}")) {
+                broken.push(format!("{}: crate::{room}", path.display()));
+            }
+        }
+    }
+    fail_if(&broken, "the live room holds and is read, but names who changes it:");
+}
+
+#[test]
 fn every_file_says_what_it_is_for() {
     let broken: Vec<String> = sources()
         .iter()

@@ -82,7 +82,7 @@ pub struct Recent {
     /// What.
     pub action: String,
     /// Its value.
-    pub value: f32,
+    pub value: f64,
     /// When.
     pub time: Millis,
 }

@@ -89,7 +89,8 @@ impl World {
         Acted {
             item: self.ordinal(id),
             action: self.actions.id(action).unwrap(),
-            value,
+            offset: 0,
+            value: f64::from(value),
             time,
             key: time as u64,
         }

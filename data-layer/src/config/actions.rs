@@ -82,6 +82,12 @@ impl Actions {
         self.list.get(usize::from(id.0)).map_or("", |(name, _)| name)
     }
 
+    /// How an action is weighed; `None` for a number that these actions did not give.
+    #[must_use]
+    pub fn kind(&self, id: ActionId) -> Option<Weight> {
+        self.list.get(usize::from(id.0)).map(|(_, weight)| *weight)
+    }
+
     /// What an interaction with this value is worth; finite for finite values, 0 for a number these actions did not give.
     #[must_use]
     pub fn weight(&self, id: ActionId, value: f64) -> f32 {

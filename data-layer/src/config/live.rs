@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::Actions;
+use super::keep::{Keep, RawKeep, RawRecent, RawTogether};
 use crate::{Error, Result};
 
 /// `[live]`: the dynamic store.
@@ -13,6 +15,8 @@ pub struct Live {
     pub backend: Backend,
     /// Folder for its snapshots.
     pub dir: PathBuf,
+    /// How much is kept.
+    pub keep: Keep,
 }
 
 /// Where the live side lives.
@@ -29,13 +33,33 @@ pub(super) struct RawLive {
     dir: Option<PathBuf>,
     url: Option<toml::Value>,
     cluster: Option<bool>,
+    #[serde(default)]
+    recent: RawRecent,
+    seen: Option<usize>,
+    met: Option<usize>,
+    retractable: Option<usize>,
+    #[serde(default)]
+    together: RawTogether,
 }
 
 impl RawLive {
     /// Fills in defaults and checks; relative paths start from `folder`.
-    pub(super) fn check(self, folder: &Path, wrong: &dyn Fn(&str, String) -> Error) -> Result<Live> {
+    pub(super) fn check(
+        self,
+        folder: &Path,
+        actions: &Actions,
+        wrong: &dyn Fn(&str, String) -> Error,
+    ) -> Result<Live> {
         let backend = self.backend(wrong)?;
-        Ok(Live { backend, dir: folder.join(self.dir.unwrap_or_else(|| PathBuf::from("live"))) })
+        let dir = folder.join(self.dir.unwrap_or_else(|| PathBuf::from("live")));
+        let keep = RawKeep {
+            recent: self.recent,
+            seen: self.seen,
+            met: self.met,
+            retractable: self.retractable,
+            together: self.together,
+        };
+        Ok(Live { backend, dir, keep: keep.check(actions, wrong)? })
     }
 
     fn backend(&self, wrong: &dyn Fn(&str, String) -> Error) -> Result<Backend> {

@@ -2,6 +2,7 @@
 //! but share [`toml_file`] for errors with a line and a suggestion.
 
 mod actions;
+mod keep;
 mod live;
 mod log;
 mod overlay;
@@ -18,6 +19,7 @@ use crate::{Error, Result};
 
 pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
+pub use keep::{Keep, Pairing};
 pub use live::{Backend, Live};
 pub use log::{Log, Sync};
 pub use server::{ApiKey, Right, Secret, Server};

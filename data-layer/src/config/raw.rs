@@ -104,18 +104,19 @@ impl File {
         check_name(&namespace).map_err(|detail| wrong("namespace", detail))?;
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
         check_timezone(&timezone).map_err(|detail| wrong("timezone", detail))?;
+        let actions = Actions::over_defaults(&self.actions).map_err(|detail| wrong("actions", detail))?;
         Ok(Config {
             file: path.to_owned(),
             namespace,
             timezone,
             server: self.server.check(&wrong, environment)?,
             log: self.log.check(folder, &wrong)?,
-            live: self.live.check(folder, &wrong)?,
+            live: self.live.check(folder, &actions, &wrong)?,
             tables: self.tables.check(folder, &wrong)?,
             models: generations(self.models, "models")?,
             scenes: dir(self.scenes.dir, "scenes"),
             experiments: dir(self.experiments.dir, "experiments"),
-            actions: Actions::over_defaults(&self.actions).map_err(|detail| wrong("actions", detail))?,
+            actions,
             schema: schema(self.schema, path)?,
         })
     }

@@ -1,11 +1,12 @@
 //! Dynamic data in: decode, check, append to the log, then let every consumer apply it to the live store.
 //!
 //! The order is: on the caller's thread room (`admission.rs`), `decode.rs`, `check/` and `prepare.rs` (types, payload, key); on the log
-//! thread (`pipeline.rs`) duplicates (`dedupe.rs`), log, acknowledgement; on the third (`applier.rs`, behind `backlog.rs`) `consumer/`. Not
-//! for reading: that is `live/`.
+//! thread (`pipeline.rs`) duplicates (`dedupe.rs`), log, acknowledgement; on the third (`applier.rs`, behind `backlog.rs`) `apply.rs` and `consumer/`.
+//! Not for reading: that is `live/`.
 
 pub mod admission;
 mod applier;
+pub mod apply;
 mod backlog;
 pub mod check;
 pub mod consumer;
@@ -119,7 +120,7 @@ impl Ingest {
         let producer = events.producer();
         let decisions =
             Writer::open(&config.decisions_folder(), Stream::Decisions, &config.namespace, producer)?;
-        let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
+        let live = Arc::new(Live::before(config));
         live.follow(producer);
         let mut dedupe = Dedupe::new(config.log.dedupe);
         start::replay(config, &live, Some(&mut dedupe))?;
@@ -159,7 +160,7 @@ impl Ingest {
     /// # Errors
     /// As [`Ingest::open`], without [`Error::Locked`].
     pub fn read_only(config: &Config) -> Result<Arc<Live>> {
-        let live = Arc::new(Live::new(config.actions.clone(), Schema::reserved()));
+        let live = Arc::new(Live::before(config));
         start::replay(config, &live, None)?;
         if let Some(schema) = typing::configured(&live.schema(), &config.schema) {
             live.set_schema(&schema);

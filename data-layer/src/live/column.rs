@@ -44,6 +44,8 @@ enum Data {
 pub struct Column {
     data: Data,
     stamps: Vec<Stamp>,
+    /// Whether its values act by themselves, as those of reserved attributes do.
+    pub(super) acts: bool,
 }
 
 impl Column {
@@ -59,7 +61,7 @@ impl Column {
             ValueType::Vector => Data::Vector(Vec::new()),
             ValueType::Geo => Data::Geo(Vec::new()),
         };
-        Self { data, stamps: Vec::new() }
+        Self { data, stamps: Vec::new(), acts: false }
     }
 
     /// Type of the values.
@@ -116,15 +118,22 @@ impl Column {
     /// Merges a value (`None` clears) said at `time` by a source of this priority; says whether it won. A value of another
     /// type, which a checked event can't hold, changes nothing.
     pub fn merge(&mut self, at: usize, value: Option<&Value>, stamp: Stamp, words: &mut Dictionary) -> bool {
-        let value = match value.map(|v| v.clone().widen(self.value_type())) {
-            Some(None) => return false,
-            Some(Some(value)) => Some(value),
-            None => None,
+        let wanted = self.value_type();
+        let widened;
+        let value = match value {
+            Some(value) if value.value_type() != wanted => match value.clone().widen(wanted) {
+                Some(value) => {
+                    widened = value;
+                    Some(&widened)
+                }
+                None => return false,
+            },
+            value => value,
         };
         if let Some(old) = self.stamps.get(at).filter(|s| s.said()) {
             let wins = old
                 .order(&stamp)
-                .then_with(|| super::merge::value_order(self.value(at, words).as_ref(), value.as_ref()));
+                .then_with(|| super::merge::value_order(self.value(at, words).as_ref(), value));
             if wins.is_ge() {
                 return false;
             }
@@ -140,7 +149,7 @@ impl Column {
     /// The same column with another type: values that widen stay, others are dropped, with their stamps.
     #[must_use]
     pub fn retyped(&self, to: ValueType, words: &mut Dictionary) -> Self {
-        let mut new = Self::new(to);
+        let mut new = Self { acts: self.acts, ..Self::new(to) };
         for (at, stamp) in self.stamps.iter().enumerate().filter(|(_, s)| s.said()) {
             let old = self.value(at, words);
             let kept = old.clone().and_then(|v| v.widen(to));
@@ -167,15 +176,15 @@ impl Column {
         }
     }
 
-    fn put(&mut self, at: usize, value: Value, words: &mut Dictionary) {
+    fn put(&mut self, at: usize, value: &Value, words: &mut Dictionary) {
         match (&mut self.data, value) {
-            (Data::Bool(v), Value::Bool(x)) => v[at] = x,
-            (Data::Int(v), Value::Int(x)) => v[at] = x,
-            (Data::Float(v), Value::Float(x)) => v[at] = x,
-            (Data::String(v), Value::String(x)) => v[at] = words.intern(&x),
+            (Data::Bool(v), Value::Bool(x)) => v[at] = *x,
+            (Data::Int(v), Value::Int(x)) => v[at] = *x,
+            (Data::Float(v), Value::Float(x)) => v[at] = *x,
+            (Data::String(v), Value::String(x)) => v[at] = words.intern(x),
             (Data::Strings(v), Value::Strings(x)) => v[at] = x.iter().map(|t| words.intern(t)).collect(),
-            (Data::Vector(v), Value::Vector(x)) => v[at] = x.into(),
-            (Data::Geo(v), Value::Geo { lat, lon }) => v[at] = (lat, lon),
+            (Data::Vector(v), Value::Vector(x)) => v[at] = x.as_slice().into(),
+            (Data::Geo(v), Value::Geo { lat, lon }) => v[at] = (*lat, *lon),
             // `merge` widened the value to this column's type.
             _ => {}
         }

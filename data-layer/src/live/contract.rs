@@ -1,177 +1,226 @@
 //! What every store of people must do, whatever is behind it. A store's own tests call [`suite`] with a way to make an empty one
-//! that knows the default actions.
+//! that knows the default actions and bounds.
 
 #[cfg(test)]
-pub use laws::suite;
+pub use laws::{Subject, suite};
 
 #[cfg(test)]
 mod laws {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use futures::FutureExt;
     use futures::executor::block_on;
 
-    use crate::config::{ActionId, Actions};
-    use crate::live::merge::Stamp;
-    use crate::live::people::{Effect, EmbeddedPeople, People, PeopleBatch};
-    use crate::live::user::{Acted, Field, MOST_ACTIONS, Shown, UserState};
-    use crate::types::{Id, Millis, Person, Value};
+    use crate::config::{Actions, Keep};
+    use crate::live::{Items, Live, UserState};
+    use crate::types::event::{Erase, Identify, Impression, Retraction, Seen, UserEvent};
+    use crate::types::{Event, Id, Interaction, Millis, Person, Record, Schema, Value};
+
+    /// A store under test: takes records in order of their sequence, and is read.
+    pub trait Subject {
+        /// Applies records; once it returns, they can be read.
+        fn apply(&self, records: &[Record]);
+        /// Reads people, in order of asking.
+        fn read(&self, who: &[Person]) -> Vec<Option<Arc<UserState>>>;
+        /// The live side whose ordinals the states hold.
+        fn live(&self) -> &Live;
+    }
+
+    impl Subject for Live {
+        fn apply(&self, records: &[Record]) {
+            Self::apply(self, records).unwrap();
+        }
+        fn read(&self, who: &[Person]) -> Vec<Option<Arc<UserState>>> {
+            block_on(self.people().read(who)).unwrap()
+        }
+        fn live(&self) -> &Live {
+            self
+        }
+    }
 
     /// Runs every law on fresh stores.
-    pub fn suite<P: People>(make: impl Fn() -> P) {
+    pub fn suite<S: Subject>(make: impl Fn() -> S) {
         unknown_people_are_absent_and_answers_keep_the_order_of_asking(&make());
-        effects_and_position_go_in_together_or_not_at_all(&make());
-        partitions_have_positions_of_their_own(&make());
         recent_actions_are_newest_first_and_bounded(&make());
         what_is_undone_never_was(&make());
+        what_a_retraction_names_is_found_by_its_person(&make());
         attributes_merge_by_time_then_value(&make());
-        people_merge_and_are_forgotten(&make());
+        people_merge_and_are_forgotten(&make(), &make());
         a_state_that_was_read_does_not_change(&make());
+        who_wants_nothing_learnt_is_left_alone(&make());
     }
 
     #[test]
     fn embedded_people_keep_the_contract() {
-        suite(|| EmbeddedPeople::new(Arc::new(Actions::default())));
+        suite(|| Live::new(Actions::default(), Schema::reserved()));
     }
 
-    fn user(id: &str) -> Person {
-        Person::user(Id::new(id).unwrap())
+    fn id(text: &str) -> Id {
+        Id::new(text).unwrap()
     }
 
-    fn action(name: &str) -> ActionId {
-        Actions::default().id(name).unwrap()
+    fn user(text: &str) -> Person {
+        Person::user(id(text))
     }
 
-    fn acted(item: u32, name: &str, time: Millis, key: u64) -> Acted {
-        Acted { item, action: action(name), value: 1.0, time, key }
+    fn did(event: &str, who: &Person, item: &str, action: &str, time: Millis) -> Event {
+        Event::Interaction(Interaction {
+            id: Some(id(event)),
+            person: who.clone(),
+            item: id(item),
+            action: action.to_owned(),
+            value: 1.0,
+            time,
+            request_id: None,
+            session: None,
+            context: BTreeMap::new(),
+        })
     }
 
-    fn batch(store: &impl People, who: &Person, effects: Vec<Effect>) -> PeopleBatch {
-        let partition = who.partition();
-        let expected = store.position(partition);
-        let effects = effects.into_iter().map(|e| (who.clone(), e)).collect();
-        PeopleBatch { partition, expected, next: expected + 1, effects }
+    fn saw(who: &Person, item: &str, time: Millis) -> Event {
+        let items = vec![Seen { id: id(item), position: None, visible_ms: None }];
+        Event::Impression(Impression {
+            id: None,
+            person: who.clone(),
+            scene: None,
+            request_id: None,
+            items,
+            time,
+        })
     }
 
-    fn commit(store: &impl People, who: &Person, effects: Vec<Effect>) {
-        store.commit(batch(store, who, effects)).unwrap();
+    fn undo(event: &str, person: Option<&Person>) -> Event {
+        Event::Retraction(Retraction { id: id(event), person: person.cloned(), time: 0 })
     }
 
-    fn read(store: &impl People, who: &Person) -> Option<Arc<UserState>> {
-        block_on(store.read(std::slice::from_ref(who))).unwrap().pop().flatten()
+    fn said(who: &Person, name: &str, value: Option<Value>, time: Millis) -> Event {
+        let attributes = BTreeMap::from([(name.to_owned(), value)]);
+        Event::User(UserEvent { person: who.clone(), time, source: None, attributes })
     }
 
-    fn unknown_people_are_absent_and_answers_keep_the_order_of_asking(store: &impl People) {
+    fn apply(store: &impl Subject, events: Vec<Event>) {
+        let from = store.live().applied().sequence + 1;
+        let record = |(sequence, event): (u64, Event)| {
+            let partition = event.person().map_or(0, |p| p.partition());
+            Record { sequence, received_ms: 0, partition, event }
+        };
+        store.apply(&(from..).zip(events).map(record).collect::<Vec<_>>());
+    }
+
+    fn read(store: &impl Subject, who: &Person) -> Option<Arc<UserState>> {
+        store.read(std::slice::from_ref(who)).pop().flatten()
+    }
+
+    fn names(store: &impl Subject, state: &UserState) -> Vec<String> {
+        let items = store.live().items();
+        state.actions.iter().map(|a| items.id(a.item).to_string()).collect()
+    }
+
+    fn met(store: &impl Subject, state: &UserState, item: &str, since: Millis) -> bool {
+        let items = store.live().items();
+        let item = items.ordinal(item).unwrap();
+        state.has_met(item, items.tie(item), since)
+    }
+
+    fn unknown_people_are_absent_and_answers_keep_the_order_of_asking(store: &impl Subject) {
         let asked: Vec<Person> = ["b", "x", "a", "b"].map(user).into();
-        commit(store, &asked[0], vec![Effect::Act(acted(1, "click", 5, 1))]);
-        commit(store, &asked[2], vec![Effect::Act(acted(2, "click", 5, 2))]);
-        let states = block_on(store.read(&asked)).unwrap();
-        let items: Vec<_> = states.iter().map(|s| s.as_ref().map(|s| s.actions[0].item)).collect();
-        assert_eq!(items, [Some(1), None, Some(2), Some(1)]);
-        assert!(block_on(store.read(&[])).unwrap().is_empty());
-        let same_id = Person::anonymous(Id::new("b").unwrap());
-        assert!(read(store, &same_id).is_none());
+        apply(store, vec![did("e1", &asked[0], "i1", "click", 5), did("e2", &asked[2], "i2", "click", 5)]);
+        let states = store.read(&asked);
+        let items: Vec<_> = states.iter().map(|s| s.as_ref().map(|s| names(store, s).concat())).collect();
+        assert_eq!(items, [Some("i1".into()), None, Some("i2".into()), Some("i1".into())]);
+        assert!(store.read(&[]).is_empty());
+        assert!(read(store, &Person::anonymous(id("b"))).is_none());
     }
 
-    fn effects_and_position_go_in_together_or_not_at_all(store: &impl People) {
-        let who = user("u");
-        let good = batch(store, &who, vec![Effect::Act(acted(1, "click", 5, 1))]);
-        store.commit(good.clone()).unwrap();
-        assert_eq!(store.position(who.partition()), good.next);
-        // The same batch again, one from the future, and one that does not move.
-        let future = PeopleBatch { expected: 7, next: 8, ..good.clone() };
-        let still = PeopleBatch { expected: 1, next: 1, ..good.clone() };
-        for refused in [good.clone(), future, still] {
-            assert!(store.commit(refused).is_err());
-        }
-        let strange =
-            (0..).map(|n| user(&format!("s{n}"))).find(|p| p.partition() != who.partition()).unwrap();
-        let mut stray = batch(store, &who, vec![Effect::Act(acted(2, "click", 6, 2))]);
-        stray.effects.push((strange, Effect::Forget));
-        assert!(store.commit(stray).is_err());
-        assert_eq!(store.position(who.partition()), good.next);
-        assert_eq!(read(store, &who).unwrap().actions.len(), 1);
-    }
-
-    fn partitions_have_positions_of_their_own(store: &impl People) {
-        let (a, b) = (user("a"), user("b"));
-        assert_ne!(a.partition(), b.partition());
-        commit(store, &a, Vec::new());
-        commit(store, &a, Vec::new());
-        assert_eq!((store.position(a.partition()), store.position(b.partition())), (2, 0));
-    }
-
-    fn recent_actions_are_newest_first_and_bounded(store: &impl People) {
-        let who = user("u");
-        let times = (0..MOST_ACTIONS as i64 + 10).map(|n| (n * 7919) % 1009);
-        let acts = times.zip(0u64..).map(|(time, key)| Effect::Act(acted(key as u32, "view", time, key)));
-        commit(store, &who, acts.collect());
+    fn recent_actions_are_newest_first_and_bounded(store: &impl Subject) {
+        let (who, most) = (user("u"), Keep::default().actions);
+        let times = (0..most as i64 + 10).map(|n| (n * 7919) % 1009);
+        let acts = times.zip(0..).map(|(t, n)| did(&format!("e{n}"), &who, &format!("i{n}"), "view", t));
+        apply(store, acts.collect());
         let state = read(store, &who).unwrap();
-        assert_eq!(state.actions.len(), MOST_ACTIONS);
+        assert_eq!(state.actions.len(), most);
         assert!(state.actions.windows(2).all(|w| (w[0].time, w[0].key) > (w[1].time, w[1].key)));
-        assert_eq!(state.met.len(), MOST_ACTIONS + 10);
+        assert_eq!(state.met.len(), most + 10);
     }
 
-    fn what_is_undone_never_was(store: &impl People) {
+    fn what_is_undone_never_was(store: &impl Subject) {
         let who = user("u");
-        let did = |a: Acted| [Effect::Act(a), Effect::Count { action: a.action, value: 1.0, time: a.time }];
-        let undid =
-            |a: Acted| [Effect::Undo(a), Effect::Uncount { action: a.action, value: 1.0, time: a.time }];
-        let (first, second) = (acted(1, "click", 10, 1), acted(1, "click", 20, 2));
-        let dislike = acted(2, "dislike", 15, 3);
-        commit(store, &who, [did(first), did(second), did(dislike)].concat());
+        let click = Actions::default().id("click").unwrap();
+        let did = |event, item, action, time| did(event, &who, item, action, time);
+        apply(
+            store,
+            vec![did("1", "x", "click", 10), did("2", "x", "click", 20), did("3", "y", "dislike", 15)],
+        );
         let state = read(store, &who).unwrap();
-        assert!(state.has_met(1, 20) && !state.has_met(1, 21) && !state.has_met(2, Millis::MIN));
-        assert_eq!(state.counters.total(action("click")), 2);
-        commit(store, &who, undid(second).into());
+        assert!(met(store, &state, "x", 20) && !met(store, &state, "x", 21) && !met(store, &state, "y", 0));
+        assert_eq!(state.counters.total(click), 2);
+        apply(store, vec![undo("2", None)]);
         let state = read(store, &who).unwrap();
-        assert!(state.has_met(1, 10) && !state.has_met(1, 11));
-        commit(store, &who, [undid(first), undid(dislike)].concat());
+        assert!(met(store, &state, "x", 10) && !met(store, &state, "x", 11));
+        apply(store, vec![undo("1", None), undo("3", None), undo("3", None), undo("never", None)]);
         let state = read(store, &who).unwrap();
         assert!(state.actions.is_empty() && state.met.is_empty());
         assert_eq!(state.counters.all(), 0);
     }
 
-    fn attributes_merge_by_time_then_value(store: &impl People) {
+    fn what_a_retraction_names_is_found_by_its_person(store: &impl Subject) {
         let who = user("u");
-        let say = |time: Millis, value: Option<&str>| {
-            let present = value.is_some();
-            let value = value.map(|v| Value::String(v.into()));
-            let stamp = Stamp { present, ..Stamp::new(time, None) };
-            Effect::Set { name: "city".into(), field: Field { value, stamp } }
-        };
+        apply(store, vec![did("1", &who, "x", "click", 10), undo("1", Some(&who)), undo("1", Some(&who))]);
+        assert!(read(store, &who).unwrap().actions.is_empty());
+        // Taken back before it came.
+        apply(store, vec![undo("2", Some(&who)), did("2", &who, "x", "click", 10)]);
+        assert!(read(store, &who).unwrap().actions.is_empty());
+    }
+
+    fn attributes_merge_by_time_then_value(store: &impl Subject) {
+        let who = user("u");
+        let say =
+            |time, value: Option<&str>| said(&who, "city", value.map(|v| Value::String(v.into())), time);
         let city = || read(store, &who).unwrap().attribute("city").cloned();
-        commit(store, &who, vec![say(5, Some("b")), say(4, Some("z")), say(5, Some("a")), say(5, None)]);
+        apply(store, vec![say(5, Some("b")), say(4, Some("z")), say(5, Some("a")), say(5, None)]);
         assert_eq!(city(), Some(Value::String("b".into())));
-        commit(store, &who, vec![say(6, None), say(5, Some("z"))]);
+        apply(store, vec![say(6, None), say(5, Some("z"))]);
         assert_eq!(city(), None);
         assert!(read(store, &who).unwrap().personalize());
     }
 
-    fn people_merge_and_are_forgotten(store: &impl People) {
-        let (who, whole) = (user("u"), user("w"));
-        let guest = Person::anonymous(Id::new("g").unwrap());
-        let one = vec![Effect::Act(acted(1, "click", 10, 1)), Effect::See(vec![Shown { item: 3, time: 9 }])];
-        let two = vec![
-            Effect::Act(acted(1, "like", 5, 2)),
-            Effect::Count { action: action("like"), value: 1.0, time: 5 },
-        ];
-        commit(store, &who, one.clone());
-        commit(store, &guest, two.clone());
-        commit(store, &whole, [one, two].concat());
-        let state = read(store, &guest).unwrap();
-        commit(store, &who, vec![Effect::Merge(state)]);
-        commit(store, &guest, vec![Effect::Forget]);
-        assert_eq!(read(store, &who), read(store, &whole));
+    fn people_merge_and_are_forgotten<S: Subject>(store: &S, other: &S) {
+        let (who, guest) = (user("u"), Person::anonymous(id("g")));
+        let one = |who: &Person| vec![did("1", who, "a", "click", 10), saw(who, "b", 9)];
+        let two = |who: &Person| {
+            vec![did("2", who, "a", "like", 5), saw(who, "b", 12), did("3", who, "c", "view", 10)]
+        };
+        let identify = Event::Identify(Identify { anonymous: id("g"), user: id("u"), time: 20 });
+        apply(store, [one(&who), two(&guest), vec![identify]].concat());
+        apply(other, [one(&who), two(&who)].concat());
+        assert_eq!(read(store, &who), read(other, &who));
         assert!(read(store, &guest).is_none());
+        apply(store, vec![undo("2", None), undo("3", Some(&who))]);
+        apply(other, vec![undo("2", None), undo("3", Some(&who))]);
+        assert_eq!(read(store, &who), read(other, &who));
+        apply(store, vec![Event::Erase(Erase { person: who.clone(), time: 21 })]);
+        assert!(read(store, &who).is_none());
+        // Later events under the id are a new person's.
+        apply(store, vec![did("4", &who, "a", "click", 22), undo("1", None)]);
+        assert_eq!(names(store, &read(store, &who).unwrap()), ["a"]);
     }
 
-    fn a_state_that_was_read_does_not_change(store: &impl People) {
+    fn a_state_that_was_read_does_not_change(store: &impl Subject) {
         let who = user("u");
-        commit(store, &who, vec![Effect::Act(acted(1, "click", 10, 1))]);
+        apply(store, vec![did("1", &who, "a", "click", 10)]);
         let before = read(store, &who).unwrap();
-        commit(store, &who, vec![Effect::Act(acted(2, "click", 11, 2))]);
+        apply(store, vec![did("2", &who, "b", "click", 11)]);
         assert_eq!((before.actions.len(), read(store, &who).unwrap().actions.len()), (1, 2));
-        assert!(store.read(&[]).now_or_never().is_some());
+    }
+
+    fn who_wants_nothing_learnt_is_left_alone(store: &impl Subject) {
+        let who = user("u");
+        let wish = |yes, time| said(&who, "personalize", Some(Value::Bool(yes)), time);
+        apply(store, vec![wish(false, 1), did("1", &who, "a", "click", 2), saw(&who, "a", 2)]);
+        let state = read(store, &who).unwrap();
+        assert!(!state.personalize() && state.actions.is_empty() && state.seen.is_empty());
+        apply(store, vec![wish(true, 3), did("2", &who, "b", "click", 4), undo("1", None)]);
+        let state = read(store, &who).unwrap();
+        assert_eq!((names(store, &state), state.counters.all()), (vec!["b".to_owned()], 1));
     }
 }

@@ -1,53 +1,55 @@
 //! Exact counts and sums per action, in total and in hour buckets. State is integers; windows are computed at read, by one
 //! function, [`Counters::window`]. Not for decayed scores, which are `trending.rs`'s.
 
+use super::sum::{Sum, micros};
 use crate::config::{ActionId, Actions, Weight};
 use crate::types::Millis;
 use crate::types::time::HOUR;
 
 /// UTC days, the newest one included, whose hours are kept apart.
-const DAYS_KEPT: i64 = 8;
+const DAYS_KEPT: i32 = 8;
 /// Values are summed in millionths.
 const MICRO: f64 = 1e6;
-/// Largest magnitude of a value. Sums have 128 bits: with 64, nine thousand such values would overflow one.
+/// Largest magnitude of a value. Sums have 96 bits: with 64, nine thousand such values would overflow one.
 pub const MOST_VALUE: f64 = 1e9;
 
 /// The windows that reports and exports show.
 pub const WINDOWS: [(&str, Millis); 3] = [("1h", HOUR), ("1d", 24 * HOUR), ("7d", 168 * HOUR)];
-
-/// A value in millionths, clamped to ±[`MOST_VALUE`].
-#[must_use]
-pub fn micros(value: f64) -> i128 {
-    (value.clamp(-MOST_VALUE, MOST_VALUE) * MICRO).round() as i128
-}
 
 /// Count and sum of values, per action: in total, and by hour for the last eight UTC days.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counters {
     series: Vec<Series>,
     /// Newest hour that any action fell in; decides which buckets are kept.
-    head: i64,
+    head: i32,
 }
 
+/// What was counted of one action. 48 bytes, and 20 for each hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Series {
-    action: ActionId,
-    count: u64,
-    micros: i128,
-    hours: Vec<Bucket>,
+pub(super) struct Series {
+    pub(super) action: ActionId,
+    pub(super) count: u64,
+    pub(super) micros: Sum,
+    pub(super) hours: Vec<Bucket>,
 }
 
+/// What was counted in one hour (since the epoch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bucket {
-    hour: i64,
-    count: u32,
-    micros: i128,
+pub(super) struct Bucket {
+    pub(super) hour: i32,
+    pub(super) count: u32,
+    pub(super) micros: Sum,
+}
+
+/// The hour of a time; times lie in the years 1 to 9999.
+fn hour(time: Millis) -> i32 {
+    time.div_euclid(HOUR).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
 impl Counters {
     /// Counts one action with its value, at its event time.
     pub fn add(&mut self, action: ActionId, value: f64, time: Millis) {
-        let (hour, micros) = (time.div_euclid(HOUR), micros(value));
+        let (hour, micros) = (hour(time), micros(value));
         if self.series.is_empty() || hour > self.head {
             self.head = hour;
             self.trim();
@@ -56,29 +58,29 @@ impl Counters {
         let at = self.slot(action);
         let series = &mut self.series[at];
         series.count += 1;
-        series.micros += micros;
+        series.micros.add(micros);
         if hour < oldest {
             return;
         }
         match series.hours.binary_search_by_key(&hour, |b| b.hour) {
             Ok(at) => {
                 series.hours[at].count += 1;
-                series.hours[at].micros += micros;
+                series.hours[at].micros.add(micros);
             }
-            Err(at) => series.hours.insert(at, Bucket { hour, count: 1, micros }),
+            Err(at) => series.hours.insert(at, Bucket { hour, count: 1, micros: Sum::of(micros) }),
         }
     }
 
     /// Takes one action back that was added before with the same value and time.
     pub fn undo(&mut self, action: ActionId, value: f64, time: Millis) {
-        let (hour, micros) = (time.div_euclid(HOUR), micros(value));
+        let (hour, micros) = (hour(time), micros(value));
         let Ok(at) = self.series.binary_search_by_key(&action, |s| s.action) else { return };
         let series = &mut self.series[at];
         series.count = series.count.saturating_sub(1);
-        series.micros -= micros;
+        series.micros.add(-micros);
         if let Ok(bucket) = series.hours.binary_search_by_key(&hour, |b| b.hour) {
             series.hours[bucket].count = series.hours[bucket].count.saturating_sub(1);
-            series.hours[bucket].micros -= micros;
+            series.hours[bucket].micros.add(-micros);
             if series.hours[bucket].count == 0 {
                 series.hours.remove(bucket);
             }
@@ -98,12 +100,12 @@ impl Counters {
             let at = self.slot(theirs.action);
             let ours = &mut self.series[at];
             ours.count += theirs.count;
-            ours.micros += theirs.micros;
+            ours.micros.add(theirs.micros.get());
             for bucket in &theirs.hours {
                 match ours.hours.binary_search_by_key(&bucket.hour, |b| b.hour) {
                     Ok(at) => {
                         ours.hours[at].count += bucket.count;
-                        ours.hours[at].micros += bucket.micros;
+                        ours.hours[at].micros.add(bucket.micros.get());
                     }
                     Err(at) => ours.hours.insert(at, *bucket),
                 }
@@ -126,7 +128,7 @@ impl Counters {
     /// Sum of the values of this action, ever, to a millionth.
     #[must_use]
     pub fn sum(&self, action: ActionId) -> f64 {
-        self.find(action).map_or(0.0, |s| s.micros as f64 / MICRO)
+        self.find(action).map_or(0.0, |s| s.micros.get() as f64 / MICRO)
     }
 
     /// How often anything was done, ever. Exact.
@@ -139,19 +141,20 @@ impl Counters {
     /// last `span` milliseconds and at most an hour more; `span` up to seven days. Hours after `now_ms` don't count.
     #[must_use]
     pub fn window(&self, action: ActionId, span: Millis, now_ms: Millis) -> (u64, f64) {
-        let wanted = now_ms.saturating_sub(span).div_euclid(HOUR)..=now_ms.div_euclid(HOUR);
+        let wanted = hour(now_ms.saturating_sub(span))..=hour(now_ms);
         let Some(series) = self.find(action) else { return (0, 0.0) };
         let inside = series.hours.iter().filter(|b| wanted.contains(&b.hour));
-        let (count, micros) = inside.fold((0u64, 0i128), |(c, m), b| (c + u64::from(b.count), m + b.micros));
+        let (count, micros) =
+            inside.fold((0u64, 0i128), |(c, m), b| (c + u64::from(b.count), m + b.micros.get()));
         (count, micros as f64 / MICRO)
     }
 
     /// Total weight of the actions whose weight is positive.
     #[must_use]
     pub fn positive(&self, actions: &Actions) -> f64 {
-        let worth = |s: &Series| match actions.iter().nth(usize::from(s.action.0)) {
-            Some((_, _, Weight::Value)) => s.micros as f64 / MICRO,
-            Some((_, _, Weight::Fixed(weight))) => f64::from(weight) * s.count as f64,
+        let worth = |s: &Series| match actions.kind(s.action) {
+            Some(Weight::Value) => s.micros.get() as f64 / MICRO,
+            Some(Weight::Fixed(weight)) => f64::from(weight) * s.count as f64,
             None => 0.0,
         };
         // From 0.0 on, because an empty sum of floats is −0.0.
@@ -161,12 +164,12 @@ impl Counters {
     /// The newest hour (since the epoch) with an action, among those kept apart.
     #[must_use]
     pub fn last_hour(&self) -> Option<i64> {
-        self.series.iter().filter_map(|s| s.hours.last()).map(|b| b.hour).max()
+        self.series.iter().filter_map(|s| s.hours.last()).map(|b| i64::from(b.hour)).max()
     }
 
     /// Every hour kept apart, with its count, in no order.
     pub fn hours(&self) -> impl Iterator<Item = (i64, u32)> {
-        self.series.iter().flat_map(|s| &s.hours).map(|b| (b.hour, b.count))
+        self.series.iter().flat_map(|s| &s.hours).map(|b| (i64::from(b.hour), b.count))
     }
 
     fn find(&self, action: ActionId) -> Option<&Series> {
@@ -175,14 +178,33 @@ impl Counters {
 
     fn slot(&mut self, action: ActionId) -> usize {
         self.series.binary_search_by_key(&action, |s| s.action).unwrap_or_else(|at| {
-            self.series.insert(at, Series { action, count: 0, micros: 0, hours: Vec::new() });
+            self.series.insert(at, Series { action, count: 0, micros: Sum::default(), hours: Vec::new() });
             at
         })
     }
 
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let hours: usize = self.series.iter().map(|s| s.hours.capacity() * size_of::<Bucket>()).sum();
+        self.series.capacity() * size_of::<Series>() + hours
+    }
+
+    /// The newest hour that counted, and what was counted, in order of the action.
+    pub(super) fn parts(&self) -> (i32, &[Series]) {
+        (self.head, &self.series)
+    }
+
+    /// Puts together what [`Counters::parts`] took apart; `None` where actions or hours are not in order.
+    pub(super) fn of(head: i32, series: Vec<Series>) -> Option<Self> {
+        let hours = |s: &Series| s.hours.windows(2).all(|w| w[0].hour < w[1].hour);
+        let ordered = series.windows(2).all(|w| w[0].action < w[1].action) && series.iter().all(hours);
+        ordered.then_some(Self { series, head })
+    }
+
     /// The first hour that is kept apart.
-    fn oldest(&self) -> i64 {
-        (self.head.div_euclid(24) - (DAYS_KEPT - 1)) * 24
+    fn oldest(&self) -> i32 {
+        (self.head.div_euclid(24) - (DAYS_KEPT - 1)).saturating_mul(24)
     }
 
     fn trim(&mut self) {

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::column::{Cell, Column};
 use super::counters::Counters;
 use super::dictionary::Dictionary;
+use super::ids::Ids;
 use super::merge::{Stamp, Stamped};
 use super::row::{ROW_DAYS, Row};
 use crate::config::Actions;
@@ -72,9 +73,7 @@ struct Serving {
 /// All items of one namespace.
 #[derive(Debug, Default)]
 pub struct ItemTable {
-    ids: Vec<Id>,
-    ties: Vec<u64>,
-    ordinals: FxHashMap<Id, Ordinal>,
+    ids: Ids,
     kinds: Vec<(u32, Stamp)>,
     serving: Vec<Serving>,
     rows: Vec<Row>,
@@ -91,13 +90,13 @@ impl Items for ItemTable {
         self.ids.len()
     }
     fn ordinal(&self, id: &str) -> Option<Ordinal> {
-        self.ordinals.get(id).copied()
+        self.ids.ordinal(id)
     }
     fn id(&self, item: Ordinal) -> &Id {
-        &self.ids[item as usize]
+        self.ids.id(item)
     }
     fn tie(&self, item: Ordinal) -> u64 {
-        self.ties[item as usize]
+        self.ids.tie(item)
     }
     fn kind(&self, item: Ordinal) -> &str {
         self.words.text(self.kinds[item as usize].0)
@@ -164,7 +163,10 @@ impl ItemTable {
                     // More attributes than numbers are left without a column.
                     let Ok(number) = u16::try_from(self.columns.len()) else { continue };
                     self.names.insert(name.clone(), FieldId(number));
-                    self.columns.push(Column::new(*to));
+                    let acts = RESERVED_ITEM.iter().any(|(reserved, _)| reserved == name);
+                    let mut column = Column::new(*to);
+                    column.acts = acts;
+                    self.columns.push(column);
                 }
             }
         }
@@ -178,8 +180,8 @@ impl ItemTable {
     /// # Errors
     /// [`Error::Invalid`] when the text can't be an id.
     pub fn intern(&mut self, id: &str) -> Result<Ordinal> {
-        if let Some(known) = self.ordinals.get(id) {
-            return Ok(*known);
+        if let Some(known) = self.ids.ordinal(id) {
+            return Ok(known);
         }
         let id = Id::new(id).map_err(|e| Error::invalid(format!("item {id:?}"), e.to_string()))?;
         Ok(self.intern_id(&id))
@@ -187,13 +189,10 @@ impl ItemTable {
 
     /// As [`ItemTable::intern`], of a checked id.
     pub fn intern_id(&mut self, id: &Id) -> Ordinal {
-        if let Some(known) = self.ordinals.get(id) {
-            return *known;
+        let ordinal = self.ids.intern(id);
+        if (ordinal as usize) < self.rows.len() {
+            return ordinal;
         }
-        let ordinal = self.ids.len() as Ordinal;
-        self.ids.push(id.clone());
-        self.ties.push(id.tie());
-        self.ordinals.insert(id.clone(), ordinal);
         self.kinds.push((self.words.intern(DEFAULT_KIND), Stamp::NEVER));
         let deleted = Stamped::unsaid(false);
         self.serving.push(Serving { deleted, hidden: false, from: Millis::MIN, until: Millis::MAX });
@@ -201,6 +200,12 @@ impl ItemTable {
         self.counters.push(Counters::default());
         self.impressions.push(0);
         ordinal
+    }
+
+    /// The ids.
+    #[must_use]
+    pub fn ids(&self) -> &Ids {
+        &self.ids
     }
 
     /// Merges what an event says, field by field.
@@ -217,13 +222,14 @@ impl ItemTable {
         if let Some(deleted) = event.deleted {
             self.serving[at].deleted.merge(deleted, stamp);
         }
+        let mut acts = false;
         for (name, value) in &event.attributes {
             let Some(field) = self.names.get(name) else { continue };
             let column = &mut self.columns[usize::from(field.0)];
-            let won = column.merge(at, value.as_ref(), stamp, &mut self.words);
-            if won && RESERVED_ITEM.iter().any(|(reserved, _)| reserved == name) {
-                self.act_on_reserved(at);
-            }
+            acts |= column.merge(at, value.as_ref(), stamp, &mut self.words) && column.acts;
+        }
+        if acts {
+            self.act_on_reserved(at);
         }
         item
     }

@@ -1,18 +1,27 @@
 //! The dynamic store of one namespace: items, people and live lists, all derived from the event log. What an event does to it
-//! is in `ingest/consumer/`; this is where it is kept and read. Not durable by itself: the log is the truth.
+//! is in `ingest/apply.rs` and `ingest/consumer/`; this is where it is kept and read. Not durable by itself: the log is the truth.
+//!
+//! **Invariant:** nothing in here names `ingest`, `log` or `access`; nothing that is kept or left out depends on an ordinal.
 
+pub mod codec;
 pub mod column;
 #[cfg(test)]
 pub mod contract;
 pub mod counters;
 pub mod deeds;
 pub mod dictionary;
+pub mod ids;
 pub mod items;
+pub mod marks;
 pub mod merge;
 pub mod people;
+mod ranked;
 pub mod row;
+pub mod sieve;
+pub mod sum;
 #[cfg(test)]
 mod tests;
+pub mod together;
 pub mod trending;
 pub mod user;
 
@@ -25,19 +34,21 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use crate::Result;
-use crate::config::{Actions, Config};
-use crate::ingest::consumer::{self, Change, Stores};
-use crate::types::{Event, Interaction, Millis, Ordinal, Person, Position, Record, Schema};
+use crate::config::{Actions, Config, Keep};
+use crate::types::{Millis, Ordinal, Person, Position, Schema};
 
 pub use column::Cell;
 pub use counters::Counters;
 pub use deeds::{Deed, Deeds};
+pub use ids::Ids;
 pub use items::{FieldId, ItemTable, Items};
+pub use marks::{Mark, Marks};
 pub use merge::Stamp;
-pub use people::{Effect, EmbeddedPeople, People, PeopleBatch};
+pub use people::{EmbeddedPeople, People};
 pub use row::Row;
+pub use together::Together;
 pub use trending::Trending;
-pub use user::{Acted, Field, Met, Shown, UserState};
+pub use user::{Acted, Field, UserState};
 
 /// An item with a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,74 +81,69 @@ pub trait LiveLists: Send + Sync {
 }
 
 /// A read lock on the item table. Hold it for one request's computing, one at a time on a thread, never across an await or a
-/// call of [`Live::intern`] or [`Live::apply`]: a second one would wait for a writer that waits for the first.
+/// call of [`Live::intern`] or `Live::apply`: a second one would wait for a writer that waits for the first.
 pub type ItemsGuard<'a> = RwLockReadGuard<'a, ItemTable>;
 
-/// Records whose effects are applied, or new items made, under one write lock.
+/// New items that are made under one write lock.
 const CHUNK: usize = 64;
 
-/// The live side of one namespace.
+/// Live lists, behind one lock.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// What is done most just now.
+    pub trending: Trending,
+    /// What the same people act on.
+    pub together: Together,
+}
+
+/// The live side of one namespace. What records do to it is in `ingest/apply.rs`.
 #[derive(Debug)]
 pub struct Live {
-    actions: Arc<Actions>,
-    schema: ArcSwap<Schema>,
-    items: RwLock<ItemTable>,
-    trending: RwLock<Trending>,
-    people: EmbeddedPeople,
-    deeds: Mutex<Deeds>,
+    pub(crate) actions: Arc<Actions>,
+    pub(crate) keep: Arc<Keep>,
+    pub(crate) schema: ArcSwap<Schema>,
+    pub(crate) items: RwLock<ItemTable>,
+    pub(crate) lists: RwLock<Lists>,
+    pub(crate) people: EmbeddedPeople,
+    /// Held by whoever applies.
+    pub(crate) deeds: Mutex<Deeds>,
     producer: AtomicU64,
-    applied: watch::Sender<u64>,
+    pub(crate) applied: watch::Sender<u64>,
 }
 
 impl Live {
-    /// An empty store. `schema` is what holds before the first schema record.
+    /// An empty store with the default bounds. `schema` is what holds before the first schema record.
     #[must_use]
     pub fn new(actions: Actions, schema: Schema) -> Self {
-        let actions = Arc::new(actions);
+        Self::with(actions, schema, Keep::default())
+    }
+
+    /// An empty store with bounds.
+    #[must_use]
+    pub fn with(actions: Actions, schema: Schema, keep: Keep) -> Self {
         Self {
             items: RwLock::new(ItemTable::new(&schema)),
             schema: ArcSwap::from_pointee(schema),
-            trending: RwLock::default(),
-            people: EmbeddedPeople::new(Arc::clone(&actions)),
-            deeds: Mutex::default(),
+            lists: RwLock::default(),
+            people: EmbeddedPeople::default(),
+            deeds: Mutex::new(Deeds::new(keep.deeds)),
             producer: AtomicU64::new(0),
             applied: watch::Sender::new(0),
-            actions,
+            actions: Arc::new(actions),
+            keep: Arc::new(keep),
         }
     }
 
-    /// An empty store with the actions and schema of a configuration.
+    /// An empty store with the actions, bounds and schema of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        Self::new(config.actions.clone(), config.schema.clone())
+        Self::with(config.actions.clone(), config.schema.clone(), config.live.keep.clone())
     }
 
-    /// Applies records, in order of their sequence, by every consumer. Sequences must grow; gaps are allowed, so that a
-    /// caller without a log may number its own.
-    ///
-    /// # Errors
-    /// What the store of people says, such as a position that is ahead of a record.
-    pub fn apply(&self, records: &[Record]) -> Result<()> {
-        let mut deeds = self.deeds.lock();
-        for chunk in records.chunks(CHUNK) {
-            let mut items = self.items.write();
-            let mut trending = self.trending.write();
-            for record in chunk {
-                let mut effects = Vec::new();
-                let mut stores = Stores {
-                    items: &mut items,
-                    trending: &mut trending,
-                    effects: &mut effects,
-                    actions: &self.actions,
-                };
-                self.apply_one(record, &mut deeds, &mut stores);
-                self.commit(record, effects)?;
-            }
-            if let Some(last) = chunk.last() {
-                self.applied.send_replace(last.sequence);
-            }
-        }
-        Ok(())
+    /// As [`Live::of`], before any record of its log, which brings the schema.
+    #[must_use]
+    pub fn before(config: &Config) -> Self {
+        Self::with(config.actions.clone(), Schema::reserved(), config.live.keep.clone())
     }
 
     /// A read lock on the items.
@@ -200,13 +206,19 @@ impl Live {
         self.schema.store(Arc::new(schema.clone()));
     }
 
+    /// The bounds of what is kept.
+    #[must_use]
+    pub fn keep(&self) -> &Keep {
+        &self.keep
+    }
+
     /// The configured actions.
     #[must_use]
     pub fn actions(&self) -> &Arc<Actions> {
         &self.actions
     }
 
-    /// The live lists: `trending` under the empty key.
+    /// The live lists: `trending` under the empty key for all items, under a kind for those of that kind; `together` under the id of an item.
     #[must_use]
     pub fn lists(&self) -> &dyn LiveLists {
         self
@@ -236,96 +248,18 @@ impl Live {
         let reached = applied.wait_for(|sequence| *sequence >= position.sequence);
         matches!(tokio::time::timeout(at_most, reached).await, Ok(Ok(_)))
     }
-
-    fn apply_one(&self, record: &Record, deeds: &mut Deeds, stores: &mut Stores<'_>) {
-        match &record.event {
-            Event::Schema(schema) => {
-                stores.items.set_schema(schema);
-                self.schema.store(Arc::new(schema.clone()));
-            }
-            Event::Item(event) => consumer::run(&Change::Item(event), stores),
-            Event::User(event) => consumer::run(&Change::User(event), stores),
-            Event::Interaction(event) => {
-                if event.id.as_ref().is_some_and(|id| deeds.knows(id)) {
-                    return;
-                }
-                let deed = self.deed(event, deeds, stores);
-                let person = deed.learnt_by.and_then(|number| deeds.owner(number));
-                consumer::run(&Change::Did { deed: &deed, person }, stores);
-                if let Some(id) = &event.id {
-                    deeds.remember(id, deed);
-                }
-            }
-            Event::Retraction(event) => {
-                let Some(deed) = deeds.retract(&event.id) else { return };
-                let person = deed.learnt_by.and_then(|number| deeds.owner(number));
-                consumer::run(&Change::Undone { deed: &deed, person }, stores);
-            }
-            Event::Impression(event) => {
-                let items: Vec<Ordinal> =
-                    event.items.iter().map(|seen| stores.items.intern_id(&seen.id)).collect();
-                let person = self.learns(&event.person).then_some(&event.person);
-                consumer::run(&Change::Saw { items: &items, person, time: event.time }, stores);
-            }
-            Event::Identify(event) => {
-                let (from, into) =
-                    (Person::anonymous(event.anonymous.clone()), Person::user(event.user.clone()));
-                let learns = self.learns(&into);
-                if learns {
-                    deeds.merge(&from, &into);
-                } else {
-                    // Nothing of it enters the user's state, so no retraction may take it out of there.
-                    deeds.erase(&from);
-                }
-                let state = self.people.get(&from).filter(|_| learns);
-                consumer::run(&Change::Identified { from: &from, into: &into, state }, stores);
-            }
-            Event::Erase(event) => {
-                deeds.erase(&event.person);
-                consumer::run(&Change::Erased(&event.person), stores);
-            }
-            // Nothing makes such records yet.
-            Event::Edge(_) | Event::Load(_) => {}
-        }
-    }
-
-    /// Effects and positions go in together, a partition at a time.
-    fn commit(&self, record: &Record, mut effects: Vec<(Person, Effect)>) -> Result<()> {
-        while let Some((first, _)) = effects.first() {
-            let partition = first.partition();
-            let (own, others) = effects.into_iter().partition(|(p, _)| p.partition() == partition);
-            let expected = self.people.position(partition);
-            self.people.commit(PeopleBatch { partition, expected, next: record.sequence, effects: own })?;
-            effects = others;
-        }
-        Ok(())
-    }
-
-    fn deed(&self, event: &Interaction, deeds: &mut Deeds, stores: &mut Stores<'_>) -> Deed {
-        let learnt = self.learns(&event.person);
-        Deed {
-            learnt_by: learnt.then(|| deeds.number(&event.person)),
-            item: stores.items.intern_id(&event.item),
-            action: self.actions.id(&event.action),
-            value: event.value,
-            time: event.time,
-            key: consumer::key(event),
-        }
-    }
-
-    /// Whether anything of this person may be learnt.
-    fn learns(&self, person: &Person) -> bool {
-        self.people.get(person).is_none_or(|state| state.personalize())
-    }
 }
 
 impl LiveLists for Live {
     fn list(&self, name: &str, key: &str, at_most: usize, out: &mut Vec<Scored>) -> bool {
-        let known = name == "trending" && key.is_empty();
-        if known {
-            self.trending.read().list(at_most, out);
+        match name {
+            "trending" => self.lists.read().trending.list(key, at_most, out),
+            "together" => {
+                let most = self.keep.together.as_ref().map_or(0, |pairing| pairing.neighbours);
+                self.lists.read().together.list(key, at_most, most, out)
+            }
+            _ => false,
         }
-        known
     }
 
     fn dated(
@@ -336,13 +270,12 @@ impl LiveLists for Live {
         out: &mut Vec<Scored>,
         times: &mut Vec<Option<Millis>>,
     ) -> bool {
-        let known = name == "trending" && key.is_empty();
-        if known {
-            let trending = self.trending.read();
-            let before = out.len();
-            trending.list(at_most, out);
-            times.extend(out[before..].iter().map(|scored| trending.newest(scored.item)));
-        }
+        let before = out.len();
+        let known = self.list(name, key, at_most, out);
+        let lists = self.lists.read();
+        let newest =
+            |scored: &Scored| (name == "trending").then(|| lists.trending.newest(scored.item)).flatten();
+        times.extend(out[before..].iter().map(newest));
         known
     }
 }

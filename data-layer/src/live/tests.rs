@@ -9,6 +9,7 @@ use super::*;
 use crate::log::format;
 use crate::types::event::{Erase, Identify, Impression, ItemEvent, Retraction, Seen, UserEvent};
 use crate::types::time::{DAY, HOUR};
+use crate::types::{Event, Interaction, Record};
 use crate::types::{Id, Millis, Value, ValueType};
 
 const NOW: Millis = 20_000 * DAY;
@@ -83,8 +84,10 @@ fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
         let name = |item: Ordinal| items.id(item).clone();
         let actions: Vec<_> =
             state.actions.iter().map(|a| (name(a.item), a.action, a.value.to_bits(), a.time)).collect();
-        let seen: Vec<_> = state.seen.iter().map(|s| (name(s.item), s.time)).collect();
-        let met: BTreeMap<_, _> = state.met.iter().map(|(item, met)| (name(*item), *met)).collect();
+        let marks = |marks: &Marks| -> BTreeMap<_, _> {
+            marks.iter().map(|mark| (name(mark.item), (mark.count, mark.last))).collect()
+        };
+        let (seen, met) = (marks(&state.seen), marks(&state.met));
         let counters = counted(&state.counters);
         if actions.is_empty() && seen.is_empty() && counters.is_empty() && state.attributes.is_empty() {
             continue;
@@ -92,10 +95,19 @@ fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
         let said = format!("{actions:?} {seen:?} {met:?} {counters:?} {:?}", state.attributes);
         all.insert(format!("{person:?}"), said);
     }
-    let mut trending = Vec::new();
-    live.lists().list("trending", "", 500, &mut trending);
-    let trending: Vec<_> = trending.iter().map(|s| (items.id(s.item), s.score.to_bits())).collect();
-    all.insert("trending".into(), format!("{trending:?}"));
+    for item in 0..items.len() as Ordinal {
+        let mut near = Vec::new();
+        if live.lists().list("together", items.id(item).as_str(), 50, &mut near) {
+            let near: Vec<_> = near.iter().map(|s| (items.id(s.item), s.score.to_bits())).collect();
+            all.insert(format!("together {}", items.id(item)), format!("{near:?}"));
+        }
+    }
+    for kind in ["", "item", "k1", "k2"] {
+        let mut trending = Vec::new();
+        live.lists().list("trending", kind, 500, &mut trending);
+        let trending: Vec<_> = trending.iter().map(|s| (items.id(s.item), s.score.to_bits())).collect();
+        all.insert(format!("trending {kind}"), format!("{trending:?}"));
+    }
     all
 }
 
@@ -220,7 +232,15 @@ proptest! {
         let undo = Event::Retraction(Retraction { id: id("extra"), person: None, time: NOW });
         with.insert(at, if early { undo.clone() } else { extra.clone() });
         with.push(if early { extra } else { undo });
-        prop_assert_eq!(shown(&live(&with), &people()), shown(&live(&events), &people()));
+        let (mut with, mut without) = (shown(&live(&with), &people()), shown(&live(&events), &people()));
+        // Where what was around it is forgotten, nobody knows which pairs it made.
+        let forgets = |event: &Event| matches!(event, Event::Erase(_) | Event::User(_));
+        if events.iter().any(forgets) {
+            for shown in [&mut with, &mut without] {
+                shown.retain(|name, _| !name.starts_with("together"));
+            }
+        }
+        prop_assert_eq!(with, without);
     }
 }
 
@@ -282,7 +302,8 @@ fn who_does_not_want_to_be_known_is_not_learnt() {
     let live = live(&events);
     let state = live.person(&user).unwrap();
     assert_eq!((state.actions.len(), state.counters.all(), state.seen.len()), (1, 1, 0));
-    assert!(state.has_met(live.items().ordinal("x").unwrap(), 4));
+    let x = live.items().ordinal("x").unwrap();
+    assert!(state.has_met(x, live.items().tie(x), 4));
     assert!(state.personalize());
     assert!(!self::live(&events[..3]).person(&user).unwrap().personalize());
 }
@@ -333,6 +354,32 @@ fn a_retyped_attribute_keeps_what_widens() {
     assert_eq!(value(&events), None);
     let events = [typed(ValueType::Int), say("x", Value::Int(2)), Event::Schema(schema())];
     assert_eq!(value(&events), None);
+}
+
+#[test]
+fn what_one_person_acts_on_in_turn_stands_together() {
+    let (one, two) = (people()[0].clone(), people()[2].clone());
+    let mut events: Vec<Event> = (0..9)
+        .map(|n| interaction(Some(&format!("e{n}")), &one, &format!("i{n}"), "click", NOW - 9000 + n * 1000))
+        .collect();
+    events.push(interaction(Some("far"), &two, "i0", "click", NOW - 9 * DAY));
+    events.push(interaction(Some("bad"), &two, "i1", "dislike", NOW));
+    events.push(interaction(Some("now"), &two, "i2", "click", NOW));
+    let near = |events: &[Event], id: &str| {
+        let live = live(events);
+        let mut out = Vec::new();
+        live.lists().list("together", id, 50, &mut out);
+        let items = live.items();
+        let mut names: Vec<_> = out.iter().map(|s| items.id(s.item).to_string()).collect();
+        names.sort();
+        names.join(" ")
+    };
+    assert_eq!(near(&events, "i0"), "i1 i2 i3 i4 i5");
+    assert_eq!(near(&events, "i6"), "i1 i2 i3 i4 i5 i7 i8");
+    // Without one of them, those around it come closer.
+    events.push(Event::Retraction(Retraction { id: id("e3"), person: None, time: NOW }));
+    assert_eq!(near(&events, "i0"), "i1 i2 i4 i5 i6");
+    assert_eq!(near(&events, "i3"), "");
 }
 
 #[test]

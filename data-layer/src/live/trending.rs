@@ -1,11 +1,14 @@
 //! What is done most just now: an exponentially decayed sum of positive weights per item, half-life three days. The order does
-//! not depend on the clock: scores are compared as logarithms against a fixed epoch, and computed from integer buckets.
+//! not depend on the clock: scores are compared as logarithms against a fixed epoch, and computed from integer buckets. One list of all
+//! items, and one for each kind.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use super::dictionary::Dictionary;
+use super::ranked::{MOST_LISTED, Place, Ranked, Score};
+use super::sum::{Buckets, micros};
 use crate::types::time::HOUR;
 use crate::types::{Millis, Ordinal};
 
@@ -14,113 +17,131 @@ use super::Scored;
 /// After this long an action counts half.
 pub const HALF_LIFE: Millis = 72 * HOUR;
 /// Longest list that is given out.
-pub const MOST_TRENDING: usize = 500;
+pub const MOST_TRENDING: usize = MOST_LISTED;
 /// Width of one bucket.
 const BUCKET: Millis = 6 * HOUR;
 /// Buckets kept per item, newest included: 30 days, ten half-lives.
-const KEPT: i64 = 120;
-
-/// A positive weight in millionths; sums of them have 128 bits and don't overflow.
-fn micros(weight: f32) -> i128 {
-    (f64::from(weight.min(1e9)) * 1e6).round() as i128
-}
-
-/// A finite score with a total order.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Score(f64);
-
-impl Eq for Score {}
-
-impl Ord for Score {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Score {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Best first: greater score, then smaller tie hash.
-type Place = (Reverse<Score>, u64, Ordinal);
+const KEPT: i32 = 120;
+/// Half-lives that one bucket is.
+const PER_BUCKET: f64 = BUCKET as f64 / HALF_LIFE as f64;
 
 #[derive(Debug)]
 struct Item {
-    /// Bucket number to weight in millionths, oldest first.
-    buckets: Vec<(i64, i128)>,
-    head: i64,
+    buckets: Buckets,
     place: Option<Place>,
+    /// Code of its kind.
+    kind: u32,
 }
 
-/// The live list `trending`.
+/// The live lists `trending`.
 #[derive(Debug, Default)]
 pub struct Trending {
     items: FxHashMap<Ordinal, Item>,
-    order: BTreeSet<Place>,
+    all: Ranked,
+    /// Texts of the kinds; a code is a place in `by_kind`.
+    kinds: Dictionary,
+    by_kind: Vec<Ranked>,
+}
+
+/// An item as this list knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// Its ordinal.
+    pub item: Ordinal,
+    /// The hash of its id.
+    pub tie: u64,
+    /// Its kind.
+    pub kind: &'a str,
 }
 
 impl Trending {
-    /// Adds a positive weight at its event time; other weights change nothing. `tie` is the hash of the item's id.
-    pub fn add(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis) {
-        self.change(item, tie, weight, time, 1);
+    /// Adds a positive weight at its event time; other weights change nothing.
+    pub fn add(&mut self, named: Named<'_>, weight: f32, time: Millis) {
+        self.change(named, weight, time, 1);
     }
 
     /// Takes a weight back that was added.
-    pub fn undo(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis) {
-        self.change(item, tie, weight, time, -1);
+    pub fn undo(&mut self, named: Named<'_>, weight: f32, time: Millis) {
+        self.change(named, weight, time, -1);
     }
 
-    /// The best items, best first; scores are relative to the best one's, in (0, 1].
-    pub fn list(&self, at_most: usize, out: &mut Vec<Scored>) {
-        let Some((Reverse(Score(best)), ..)) = self.order.first() else { return };
+    /// Moves an item to the list of the kind that it has now.
+    pub fn say_kind(&mut self, named: Named<'_>) {
+        let Some(entry) = self.items.get(&named.item) else { return };
+        if self.kinds.text(entry.kind) == named.kind {
+            return;
+        }
+        let (old, place) = (entry.kind, entry.place);
+        let kind = self.kind(named.kind);
+        if let Some(entry) = self.items.get_mut(&named.item) {
+            entry.kind = kind;
+        }
+        self.place_kind(old, place, None);
+        self.place_kind(kind, None, place);
+    }
+
+    /// The best items of a kind (empty: of all), best first; scores are relative to the best one's, in (0, 1]. `false` for a kind that
+    /// no item here has.
+    pub fn list(&self, kind: &str, at_most: usize, out: &mut Vec<Scored>) -> bool {
+        let ranked = match kind {
+            "" => Some(&self.all),
+            kind => self.kinds.code(kind).and_then(|code| self.by_kind.get(code as usize)),
+        };
+        let Some(ranked) = ranked else { return false };
+        let Some((best, _)) = ranked.best().next() else { return true };
         let relative = |score: f64| ((score - best).exp2() as f32).max(f32::MIN_POSITIVE);
-        let listed = self.order.iter().take(at_most.min(MOST_TRENDING));
-        out.extend(listed.map(|(Reverse(s), _, item)| Scored { item: *item, score: relative(s.0) }));
+        out.extend(ranked.best().take(at_most).map(|(s, item)| Scored { item, score: relative(s) }));
+        true
     }
 
     /// When the newest action that counts was, at the latest: the end of its six hours.
     #[must_use]
     pub fn newest(&self, item: Ordinal) -> Option<Millis> {
-        let (bucket, _) = self.items.get(&item)?.buckets.last()?;
-        Some(bucket.saturating_add(1).saturating_mul(BUCKET))
+        let bucket = self.items.get(&item)?.buckets.newest()?;
+        Some((i64::from(bucket) + 1) * BUCKET)
     }
 
-    fn change(&mut self, item: Ordinal, tie: u64, weight: f32, time: Millis, sign: i128) {
+    fn change(&mut self, named: Named<'_>, weight: f32, time: Millis, sign: i128) {
         // Not `<= 0.0`: a weight that is no number must not pass either.
         if weight.is_nan() || weight <= 0.0 {
             return;
         }
-        let (bucket, micros) = (time.div_euclid(BUCKET), sign * micros(weight));
-        let entry = self.items.entry(item).or_insert(Item { buckets: Vec::new(), head: bucket, place: None });
-        entry.head = entry.head.max(bucket);
-        let oldest = entry.head - KEPT + 1;
-        if bucket >= oldest {
-            match entry.buckets.binary_search_by_key(&bucket, |b| b.0) {
-                Ok(at) => entry.buckets[at].1 += micros,
-                Err(at) => entry.buckets.insert(at, (bucket, micros)),
-            }
+        let by = sign * micros(f64::from(weight));
+        let bucket = time.div_euclid(BUCKET).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+        let kind = match self.items.get(&named.item) {
+            Some(entry) => entry.kind,
+            None => self.kind(named.kind),
+        };
+        let (buckets, place) = (Buckets::default(), None);
+        let entry = self.items.entry(named.item).or_insert(Item { buckets, place, kind });
+        entry.buckets.add(bucket, by, KEPT);
+        let place = entry.buckets.score(PER_BUCKET);
+        let place = place.map(|score| (Reverse(Score(score)), named.tie, named.item));
+        let old = std::mem::replace(&mut entry.place, place);
+        if old == place {
+            return;
         }
-        entry.buckets.retain(|(number, sum)| *number >= oldest && *sum > 0);
-        let place = score(&entry.buckets).map(|score| (Reverse(Score(score)), tie, item));
-        if entry.place != place {
-            if let Some(old) = &entry.place {
-                self.order.remove(old);
-            }
-            self.order.extend(place);
-            entry.place = place;
+        if !self.all.set(old.as_ref(), place) {
+            self.all.refill(self.items.values().filter_map(|item| item.place));
+        }
+        self.place_kind(kind, old, place);
+    }
+
+    fn place_kind(&mut self, kind: u32, old: Option<Place>, new: Option<Place>) {
+        let Some(ranked) = self.by_kind.get_mut(kind as usize) else { return };
+        if !ranked.set(old.as_ref(), new) {
+            let of_it = self.items.values().filter(|item| item.kind == kind);
+            ranked.refill(of_it.filter_map(|item| item.place));
         }
     }
-}
 
-/// log2 of the decayed sum, as of bucket 0.
-fn score(buckets: &[(i64, i128)]) -> Option<f64> {
-    let per_bucket = BUCKET as f64 / HALF_LIFE as f64;
-    let (newest, _) = *buckets.last()?;
-    let decayed = |(number, sum): &(i64, i128)| *sum as f64 * ((number - newest) as f64 * per_bucket).exp2();
-    let sum: f64 = buckets.iter().map(decayed).sum();
-    Some(sum.log2() + newest as f64 * per_bucket)
+    fn kind(&mut self, kind: &str) -> u32 {
+        let code = self.kinds.intern(kind);
+        if self.by_kind.len() <= code as usize {
+            self.by_kind.resize_with(code as usize + 1, Ranked::default);
+        }
+        code
+    }
 }
 
 #[cfg(test)]
@@ -129,26 +150,48 @@ mod tests {
     use crate::types::time::DAY;
     use proptest::prelude::*;
 
+    fn named(item: Ordinal) -> Named<'static> {
+        Named { item, tie: u64::from(item), kind: if item.is_multiple_of(2) { "even" } else { "odd" } }
+    }
+
     fn listed(trending: &Trending) -> Vec<(Ordinal, f32)> {
         let mut out = Vec::new();
-        trending.list(500, &mut out);
+        trending.list("", 500, &mut out);
         out.iter().map(|s| (s.item, s.score)).collect()
     }
 
     #[test]
     fn three_days_older_counts_half() {
         let mut trending = Trending::default();
-        trending.add(1, 1, 2.0, 1000 * DAY);
-        trending.add(2, 2, 2.0, 1003 * DAY);
-        trending.add(3, 3, -2.0, 1003 * DAY);
+        trending.add(named(1), 2.0, 1000 * DAY);
+        trending.add(named(2), 2.0, 1003 * DAY);
+        trending.add(named(3), -2.0, 1003 * DAY);
         assert_eq!(listed(&trending), [(2, 1.0), (1, 0.5)]);
+    }
+
+    #[test]
+    fn each_kind_has_a_list_and_an_item_moves_with_its_kind() {
+        let mut trending = Trending::default();
+        (1..5).for_each(|item| trending.add(named(item), item as f32, 1000 * DAY));
+        let of = |trending: &Trending, kind: &str| {
+            let mut out = Vec::new();
+            let known = trending.list(kind, 500, &mut out);
+            known.then(|| out.iter().map(|s| s.item).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&trending, "odd"), Some(vec![3, 1]));
+        trending.say_kind(Named { kind: "even", ..named(3) });
+        trending.say_kind(Named { kind: "even", ..named(9) });
+        assert_eq!((of(&trending, "odd"), of(&trending, "even")), (Some(vec![1]), Some(vec![4, 3, 2])));
+        trending.undo(Named { kind: "even", ..named(3) }, 3.0, 1000 * DAY);
+        assert_eq!((of(&trending, ""), of(&trending, "none")), (Some(vec![4, 2, 1]), None));
+        assert_eq!(of(&trending, "even"), Some(vec![4, 2]));
     }
 
     #[test]
     fn the_greatest_weights_never_overflow() {
         let mut trending = Trending::default();
         for _ in 0..20_000 {
-            trending.add(1, 1, f32::MAX, 0);
+            trending.add(named(1), f32::MAX, 0);
         }
         assert_eq!(listed(&trending), [(1, 1.0)]);
     }
@@ -162,7 +205,7 @@ mod tests {
             let run = |events: &[(u32, u8, Millis)]| {
                 let mut trending = Trending::default();
                 for (item, weight, time) in events {
-                    trending.add(*item, u64::from(*item), f32::from(*weight), *time);
+                    trending.add(named(*item), f32::from(*weight), *time);
                 }
                 trending
             };
@@ -170,8 +213,8 @@ mod tests {
             backwards.reverse();
             prop_assert_eq!(listed(&run(&events)), listed(&run(&backwards)));
             let mut undone = run(&events);
-            undone.add(extra.0, u64::from(extra.0), f32::from(extra.1), extra.2);
-            undone.undo(extra.0, u64::from(extra.0), f32::from(extra.1), extra.2);
+            undone.add(named(extra.0), f32::from(extra.1), extra.2);
+            undone.undo(named(extra.0), f32::from(extra.1), extra.2);
             let newest = |item: u32| events.iter().filter(|e| e.0 == item).map(|e| e.2).max();
             // Where the undone event was the item's newest, buckets it pushed out stay out.
             if newest(extra.0).is_some_and(|t| t >= extra.2) {

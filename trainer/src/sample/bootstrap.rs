@@ -226,7 +226,8 @@ impl Taking<'_> {
         if let (Some(since), Some(state)) = (self.scene.seen_since(now_ms), &state) {
             let mut keep = compute_layer::Bitmask::all(found.len());
             for (row, candidate) in found.list().iter().enumerate() {
-                if state.has_met(candidate.item, since) {
+                let tie = data_layer::live::Items::tie(&*items, candidate.item);
+                if state.has_met(candidate.item, tie, since) {
                     keep.clear(row);
                 }
             }

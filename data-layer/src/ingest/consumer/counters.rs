@@ -1,28 +1,48 @@
 //! Exact counters of items and of people, and the rows that follow from them.
 
-use super::{Change, Stores};
-use crate::live::Effect;
+use super::{Around, Change, Consumer, Effect, Stores};
+use crate::live::UserState;
 
-/// Counts interactions and impressions, and takes interactions back.
-pub fn consume(change: &Change<'_>, stores: &mut Stores<'_>) {
-    match change {
-        Change::Did { deed, person } => {
-            let Some(action) = deed.action else { return };
-            let (value, time) = (deed.value, deed.time);
-            stores.items.count(deed.item, stores.actions, |c| c.add(action, value, time));
-            if let Some(person) = person {
-                stores.effects.push(((*person).clone(), Effect::Count { action, value, time }));
+/// Counts interactions, and takes them back.
+pub struct Counters;
+
+impl Consumer for Counters {
+    fn name(&self) -> &'static str {
+        "counters"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn on_person(&self, change: &Change<'_>, state: &mut UserState, _: &Around<'_>, _: &mut Vec<Effect<'_>>) {
+        match change {
+            Change::Did(deed) => {
+                if let Some(action) = deed.action {
+                    state.counters.add(action, deed.value, deed.time);
+                }
             }
-        }
-        Change::Undone { deed, person } => {
-            let Some(action) = deed.action else { return };
-            let (value, time) = (deed.value, deed.time);
-            stores.items.count(deed.item, stores.actions, |c| c.undo(action, value, time));
-            if let Some(person) = person {
-                stores.effects.push(((*person).clone(), Effect::Uncount { action, value, time }));
+            Change::Undone(deed) => {
+                if let Some(action) = deed.action {
+                    state.counters.undo(action, deed.value, deed.time);
+                }
             }
+            Change::Joined(other) => state.counters.merge(&other.counters),
+            _ => {}
         }
-        Change::Saw { items, .. } => items.iter().for_each(|item| stores.items.saw(*item)),
-        _ => {}
+    }
+
+    fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
+        match effect {
+            Effect::Did(deed) => {
+                let Some(action) = deed.action else { return };
+                stores.items.count(deed.item, stores.actions, |c| c.add(action, deed.value, deed.time));
+            }
+            Effect::Undone(deed) => {
+                let Some(action) = deed.action else { return };
+                stores.items.count(deed.item, stores.actions, |c| c.undo(action, deed.value, deed.time));
+            }
+            _ => {}
+        }
     }
 }

@@ -1,109 +1,146 @@
-//! What an event does to the live store: one consumer per file, one line each in [`ALL`]. Consumers are pure functions of the
-//! change and the stores; none looks at a clock, so that replay equals the first run.
+//! What an event does to the live side: one consumer per file, one line each in [`ALL`]. A consumer acts on the state of one person,
+//! and on items; both are pure functions of what they are given, and none looks at a clock, so that replay equals the first run.
 
 mod counters;
 mod items;
+mod met;
 mod recent;
+mod seen;
+mod together;
 mod trending;
 mod users;
 
-use std::sync::Arc;
+use crate::config::{Actions, Keep};
+use crate::live::together::Pair;
+use crate::live::{Deed, Ids, ItemTable, Lists, UserState};
+use crate::types::{ItemEvent, Millis, Ordinal, UserEvent};
 
-use xxhash_rust::xxh3::Xxh3;
-
-use crate::config::Actions;
-use crate::live::{Deed, Effect, ItemTable, Trending, UserState};
-use crate::types::{Interaction, ItemEvent, Millis, Ordinal, Person, UserEvent};
-
-/// One event, with names resolved to what the stores know.
+/// What happened to one person, with names resolved to what the stores know. People who want nothing learnt never get here.
 #[derive(Debug)]
 pub enum Change<'a> {
-    /// Attributes or deletion of an item.
-    Item(&'a ItemEvent),
-    /// Attributes of a user.
-    User(&'a UserEvent),
-    /// An interaction; `person` is absent where nothing of them may be learnt.
-    Did {
-        /// What.
-        deed: &'a Deed,
-        /// Whose state learns it.
-        person: Option<&'a Person>,
-    },
-    /// An interaction is taken back; `person` is absent where it was not learnt, or they were erased.
-    Undone {
-        /// What.
-        deed: &'a Deed,
-        /// Whose state learnt it.
-        person: Option<&'a Person>,
-    },
-    /// Items were seen.
+    /// Attributes were said.
+    Said(&'a UserEvent),
+    /// They did something.
+    Did(&'a Deed),
+    /// Something they did is taken back.
+    Undone(&'a Deed),
+    /// They saw items.
     Saw {
         /// Which.
         items: &'a [Ordinal],
-        /// Whose state learns it.
-        person: Option<&'a Person>,
         /// When.
         time: Millis,
     },
-    /// An anonymous person is a user.
-    Identified {
-        /// The anonymous one.
-        from: &'a Person,
-        /// The user.
-        into: &'a Person,
-        /// State of the anonymous one, where there is any and the user wants it learnt.
-        state: Option<Arc<UserState>>,
-    },
-    /// A person is to be forgotten.
-    Erased(&'a Person),
+    /// They turn out to be somebody of whom this was known.
+    Joined(&'a UserState),
 }
 
-/// What consumers write to.
+/// What happened to items.
+#[derive(Debug)]
+pub enum Effect<'a> {
+    /// Attributes or deletion of an item.
+    Item(&'a ItemEvent),
+    /// Somebody did something with an item.
+    Did(Deed),
+    /// It is taken back.
+    Undone(Deed),
+    /// Somebody saw an item.
+    Saw {
+        /// Which.
+        item: Ordinal,
+        /// When.
+        time: Millis,
+    },
+    /// Somebody acted on two items close to each other, or that is taken back.
+    Paired(Pair),
+}
+
+/// What consumers know besides.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Ids of items, for order.
+    pub ids: &'a Ids,
+    /// Actions and their weights.
+    pub actions: &'a Actions,
+    /// Bounds of what is kept.
+    pub keep: &'a Keep,
+}
+
+/// What consumers of effects on items write to.
 #[derive(Debug)]
 pub struct Stores<'a> {
     /// Items.
     pub items: &'a mut ItemTable,
-    /// The live list of what is done most just now.
-    pub trending: &'a mut Trending,
-    /// Changes of people, committed together after all consumers ran.
-    pub effects: &'a mut Vec<(Person, Effect)>,
+    /// Live lists.
+    pub lists: &'a mut Lists,
     /// Actions and their weights.
     pub actions: &'a Actions,
+    /// Bounds of what is kept.
+    pub keep: &'a Keep,
 }
 
-/// One consumer.
-pub type Consumer = fn(&Change<'_>, &mut Stores<'_>);
+/// One consumer. What it does not care about it leaves alone.
+pub trait Consumer: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
 
-/// Every consumer, by name, in the order in which they run.
-pub const ALL: [(&str, Consumer); 5] = [
-    ("items", items::consume),
-    ("users", users::consume),
-    ("recent", recent::consume),
-    ("counters", counters::consume),
-    ("trending", trending::consume),
+    /// Version of what it keeps; moves when the same events come to something else.
+    fn version(&self) -> u32;
+
+    /// Changes what is known of a person, and says what follows for items.
+    fn on_person(
+        &self,
+        _change: &Change<'_>,
+        _state: &mut UserState,
+        _around: &Around<'_>,
+        _effects: &mut Vec<Effect<'_>>,
+    ) {
+    }
+
+    /// Changes what is known of items.
+    fn on_items(&self, _effect: &Effect<'_>, _stores: &mut Stores<'_>) {}
+}
+
+/// Every consumer, in the order in which they see what happens; what is taken back they see the other way round.
+pub const ALL: [&dyn Consumer; 8] = [
+    &items::Items,
+    &users::Users,
+    &recent::Recent,
+    &together::Together,
+    &met::Met,
+    &seen::Seen,
+    &counters::Counters,
+    &trending::Trending,
 ];
 
-/// Lets every consumer see a change.
-pub fn run(change: &Change<'_>, stores: &mut Stores<'_>) {
-    for (_, consume) in ALL {
-        consume(change, stores);
+/// Lets every consumer see what happened to a person.
+pub fn on_person(
+    change: &Change<'_>,
+    state: &mut UserState,
+    around: &Around<'_>,
+    effects: &mut Vec<Effect<'_>>,
+) {
+    if matches!(change, Change::Undone(_)) {
+        return ALL.iter().rev().for_each(|consumer| consumer.on_person(change, state, around, effects));
     }
+    ALL.iter().for_each(|consumer| consumer.on_person(change, state, around, effects));
 }
 
-/// Key of an interaction among a person's: of its id, else of its content.
-#[must_use]
-pub fn key(event: &Interaction) -> u64 {
-    let mut hash = Xxh3::new();
-    if let Some(id) = &event.id {
-        hash.update(b"id\0");
-        hash.update(id.as_str().as_bytes());
-        return hash.digest();
+/// Lets every consumer see what happened to an item.
+pub fn on_items(effect: &Effect<'_>, stores: &mut Stores<'_>) {
+    ALL.iter().for_each(|consumer| consumer.on_items(effect, stores));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = ALL.iter().map(|consumer| consumer.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|consumer| consumer.version() > 0));
     }
-    for part in [event.item.as_str().as_bytes(), event.action.as_bytes()] {
-        hash.update(part);
-        hash.update(b"\0");
-    }
-    hash.update(&event.value.to_le_bytes());
-    hash.update(&event.time.to_le_bytes());
-    hash.digest()
 }

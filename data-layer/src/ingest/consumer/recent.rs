@@ -1,28 +1,37 @@
-//! Recent actions of people, what they met, and what they saw.
+//! Recent actions of people: newest first, bounded in number, by action and in age.
 
-use super::{Change, Stores};
-use crate::live::{Acted, Deed, Effect, Shown};
+use super::{Around, Change, Consumer, Effect};
+use crate::live::{Acted, UserState};
 
-/// Adds to and takes back from the recent actions; adds impressions.
-pub fn consume(change: &Change<'_>, stores: &mut Stores<'_>) {
-    match change {
-        Change::Did { deed, person: Some(person) } => {
-            let act = acted(deed).map(|acted| ((*person).clone(), Effect::Act(acted)));
-            stores.effects.extend(act);
-        }
-        Change::Undone { deed, person: Some(person) } => {
-            let undo = acted(deed).map(|acted| ((*person).clone(), Effect::Undo(acted)));
-            stores.effects.extend(undo);
-        }
-        Change::Saw { items, person: Some(person), time } => {
-            let shown = items.iter().map(|item| Shown { item: *item, time: *time }).collect();
-            stores.effects.push(((*person).clone(), Effect::See(shown)));
-        }
-        _ => {}
+/// Adds to and takes back from the recent actions.
+pub struct Recent;
+
+impl Consumer for Recent {
+    fn name(&self) -> &'static str {
+        "recent"
     }
-}
 
-fn acted(deed: &Deed) -> Option<Acted> {
-    let action = deed.action?;
-    Some(Acted { item: deed.item, action, value: deed.value as f32, time: deed.time, key: deed.key })
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn on_person(
+        &self,
+        change: &Change<'_>,
+        state: &mut UserState,
+        around: &Around<'_>,
+        _: &mut Vec<Effect<'_>>,
+    ) {
+        match change {
+            Change::Did(deed) => {
+                let Some(action) = deed.action else { return };
+                let (item, offset, value) = (deed.item, deed.offset, deed.value);
+                let acted = Acted { item, action, offset, value, time: deed.time, key: deed.key };
+                state.act(acted, around.keep);
+            }
+            Change::Undone(deed) => drop(state.unact(deed.time, deed.key)),
+            Change::Joined(other) => state.act_all(&other.actions, around.keep),
+            _ => {}
+        }
+    }
 }

@@ -1,26 +1,35 @@
-//! Keeps the live list `trending`.
+//! Keeps the live lists `trending`: of all items, and of each kind.
 
-use super::{Change, Stores};
-use crate::live::{Deed, Items};
+use super::{Consumer, Effect, Stores};
+use crate::live::Items;
+use crate::live::trending::Named;
 
-/// Adds positive actions and takes them back.
-pub fn consume(change: &Change<'_>, stores: &mut Stores<'_>) {
-    match change {
-        Change::Did { deed, .. } => {
-            if let Some((tie, weight)) = weight(deed, stores) {
-                stores.trending.add(deed.item, tie, weight, deed.time);
-            }
-        }
-        Change::Undone { deed, .. } => {
-            if let Some((tie, weight)) = weight(deed, stores) {
-                stores.trending.undo(deed.item, tie, weight, deed.time);
-            }
-        }
-        _ => {}
+/// Adds positive actions, takes them back, and follows items from kind to kind.
+pub struct Trending;
+
+impl Consumer for Trending {
+    fn name(&self) -> &'static str {
+        "trending"
     }
-}
 
-fn weight(deed: &Deed, stores: &Stores<'_>) -> Option<(u64, f32)> {
-    let weight = stores.actions.weight(deed.action?, deed.value);
-    Some((stores.items.tie(deed.item), weight))
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
+        let (deed, item) = match effect {
+            Effect::Did(deed) | Effect::Undone(deed) => (Some(deed), Some(deed.item)),
+            Effect::Item(event) if event.kind.is_some() => (None, stores.items.ordinal(event.id.as_str())),
+            _ => return,
+        };
+        let Some(item) = item else { return };
+        let named = Named { item, tie: stores.items.tie(item), kind: stores.items.kind(item) };
+        let Some(deed) = deed else { return stores.lists.trending.say_kind(named) };
+        let Some(action) = deed.action else { return };
+        let weight = stores.actions.weight(action, deed.value);
+        match effect {
+            Effect::Undone(_) => stores.lists.trending.undo(named, weight, deed.time),
+            _ => stores.lists.trending.add(named, weight, deed.time),
+        }
+    }
 }

@@ -1,28 +1,33 @@
-//! Attributes of people, and who they are: identification and erasure.
+//! Attributes of people, field by field.
 
-use std::sync::Arc;
+use super::{Around, Change, Consumer, Effect};
+use crate::live::{Field, Stamp, UserState};
 
-use super::{Change, Stores};
-use crate::live::{Effect, Field, Stamp};
+/// Merges user events, and the attributes of who turns out to be somebody.
+pub struct Users;
 
-/// Sets attributes, merges an anonymous person into a user, forgets the erased.
-pub fn consume(change: &Change<'_>, stores: &mut Stores<'_>) {
-    match change {
-        Change::User(event) => {
-            let stamp = Stamp::new(event.time, event.source.as_deref());
-            for (name, value) in &event.attributes {
-                let field =
-                    Field { value: value.clone(), stamp: Stamp { present: value.is_some(), ..stamp } };
-                stores.effects.push((event.person.clone(), Effect::Set { name: name.clone(), field }));
+impl Consumer for Users {
+    fn name(&self) -> &'static str {
+        "users"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn on_person(&self, change: &Change<'_>, state: &mut UserState, _: &Around<'_>, _: &mut Vec<Effect<'_>>) {
+        match change {
+            Change::Said(event) => {
+                let stamp = Stamp::new(event.time, event.source.as_deref());
+                for (name, value) in &event.attributes {
+                    let stamp = Stamp { present: value.is_some(), ..stamp };
+                    state.set(name, &Field { value: value.clone(), stamp });
+                }
             }
-        }
-        Change::Identified { from, into, state } => {
-            if let Some(state) = state {
-                stores.effects.push(((*into).clone(), Effect::Merge(Arc::clone(state))));
+            Change::Joined(other) => {
+                other.attributes.iter().for_each(|(name, field)| state.set(name, field));
             }
-            stores.effects.push(((*from).clone(), Effect::Forget));
+            _ => {}
         }
-        Change::Erased(person) => stores.effects.push(((*person).clone(), Effect::Forget)),
-        Change::Item(_) | Change::Did { .. } | Change::Undone { .. } | Change::Saw { .. } => {}
     }
 }

@@ -1,0 +1,240 @@
+//! What the live side costs, without log and network: consumers over interactions and impressions, the merge of full loads field by field,
+//! the form in which states are stored, and memory per item and person.
+//!
+//! Data: `EVENTS` events (default 1,000,000), nine of ten interactions with ids, the others impressions of five items, over 100,000 people and
+//! 50,000 items, the low numbers more often; then `ITEMS` items (default 100,000) of 20 attributes, loaded three times: all new, one in ten
+//! changed, and too late. Plain baselines, in the same run on one thread: two `HashMap`s by text, to a person's items and to an item's count;
+//! and a `HashMap` by item and name of the field to its time and value. With `MEMORY=1`: 1,000,000 items of 20 attributes and 1,000,000
+//! people of 100 actions, by the process's resident memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use data_layer::Actions;
+use data_layer::live::{Items, Live, codec};
+use data_layer::types::event::{Impression, Interaction, ItemEvent, Seen};
+use data_layer::types::{Event, Id, Person, Record, Schema, Value, ValueType};
+
+const NOW: i64 = 20_000 * 86_400_000;
+const FIELDS: usize = 20;
+
+fn asked(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A number below `n`, lower ones more often; the same for the same seed.
+fn draw(seed: usize, n: usize) -> usize {
+    let hash = xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes());
+    let unit = (hash >> 11) as f64 / (1u64 << 53) as f64;
+    ((unit * unit) * n as f64) as usize
+}
+
+fn id(text: String) -> Id {
+    Id::new(&text).expect("an id")
+}
+
+fn event(n: usize, of: usize) -> Event {
+    let person = Person::user(id(format!("user-{}", draw(3 * n, 100_000))));
+    let item = |k: usize| id(format!("item-{}", draw(3 * n + 1 + 7_000_003 * k, 50_000)));
+    let time = NOW - (of - n) as i64 * 50;
+    if n.is_multiple_of(10) {
+        let items = (0..5).map(|k| Seen { id: item(k), position: None, visible_ms: None }).collect();
+        return Event::Impression(Impression {
+            id: None,
+            person,
+            scene: None,
+            request_id: None,
+            items,
+            time,
+        });
+    }
+    let action = ["view", "click", "like"][n % 3].to_owned();
+    Event::Interaction(Interaction {
+        id: Some(id(format!("event-{n}"))),
+        person,
+        item: item(0),
+        action,
+        value: 1.0,
+        time,
+        request_id: None,
+        session: None,
+        context: BTreeMap::new(),
+    })
+}
+
+fn named(n: usize, field: usize, version: usize) -> Value {
+    match field % 4 {
+        0 => Value::Float((n + version) as f64),
+        1 => Value::Int((n * 7 + version) as i64),
+        2 => Value::String(format!("word-{}", (n + field + version) % 1000).into()),
+        _ => Value::Bool((n + version).is_multiple_of(2)),
+    }
+}
+
+fn item(n: usize, time: i64, version: usize) -> Event {
+    let attributes = (0..FIELDS).map(|f| (format!("field_{f:02}"), Some(named(n, f, version)))).collect();
+    let id = id(format!("item-{n}"));
+    Event::Item(ItemEvent { id, kind: None, time, source: None, attributes, deleted: None })
+}
+
+fn schema() -> Schema {
+    let types = [ValueType::Float, ValueType::Int, ValueType::String, ValueType::Bool];
+    let mut schema = Schema::reserved();
+    schema.items.extend((0..FIELDS).map(|f| (format!("field_{f:02}"), types[f % 4])));
+    schema
+}
+
+fn records(from: u64, events: impl Iterator<Item = Event>) -> Vec<Record> {
+    let record = |(sequence, event): (u64, Event)| {
+        let partition = event.person().map_or(0, |p| p.partition());
+        Record { sequence, received_ms: NOW, partition, event }
+    };
+    (from..).zip(events).map(record).collect()
+}
+
+fn timed(what: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    what();
+    start.elapsed()
+}
+
+/// Resident memory of this process in bytes.
+fn resident() -> usize {
+    let said = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    said.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
+
+fn say(name: &str, time: Duration, n: usize, what: &str, plain: Option<Duration>) {
+    let rate = n as f64 / time.as_secs_f64() / 1e6;
+    let ratio =
+        plain.map_or(String::new(), |p| format!("  {:.2} x plain", time.as_secs_f64() / p.as_secs_f64()));
+    println!("{name:<34} {time:>9.1?}  {rate:>6.2} M {what}/s{ratio}");
+}
+
+fn plain_events(records: &[Record]) {
+    let mut people: HashMap<String, Vec<(String, i64)>> = HashMap::new();
+    let mut items: HashMap<String, u64> = HashMap::new();
+    for record in records {
+        let (person, named): (_, Vec<&Id>) = match &record.event {
+            Event::Interaction(e) => (&e.person, vec![&e.item]),
+            Event::Impression(e) => (&e.person, e.items.iter().map(|seen| &seen.id).collect()),
+            _ => continue,
+        };
+        for item in named {
+            people.entry(person.id.to_string()).or_default().push((item.to_string(), NOW));
+            *items.entry(item.to_string()).or_default() += 1;
+        }
+    }
+    black_box((people.len(), items.len()));
+}
+
+fn plain_fields(loads: &[Vec<Record>]) {
+    let mut fields: HashMap<(String, String), (i64, Value)> = HashMap::new();
+    for record in loads.iter().flatten() {
+        let Event::Item(event) = &record.event else { continue };
+        for (name, value) in &event.attributes {
+            let Some(value) = value else { continue };
+            let key = (event.id.to_string(), name.clone());
+            if fields.get(&key).is_none_or(|(time, _)| *time < event.time) {
+                fields.insert(key, (event.time, value.clone()));
+            }
+        }
+    }
+    black_box(fields.len());
+}
+
+fn events() {
+    let of = asked("EVENTS", 1_000_000);
+    let all = records(1, (0..of).map(|n| event(n, of)));
+    let plain = timed(|| plain_events(&all));
+    let live = Live::new(Actions::default(), Schema::reserved());
+    let whole = timed(|| live.apply(&all).expect("in order"));
+    say("two maps by text", plain, of, "events", None);
+    say("every consumer, all at once", whole, of, "events", Some(plain));
+    let small = Live::new(Actions::default(), Schema::reserved());
+    let batches = timed(|| all.chunks(100).for_each(|batch| small.apply(batch).expect("in order")));
+    say("every consumer, batches of 100", batches, of, "events", Some(plain));
+    let people: Vec<Person> = (0..100_000).map(|n| Person::user(id(format!("user-{n}")))).collect();
+    let states: Vec<_> = people.iter().filter_map(|person| live.person(person)).collect();
+    let items = live.items();
+    let mut bytes = Vec::new();
+    let encoded = timed(|| {
+        bytes = states.iter().map(|state| codec::encode(state, items.ids(), live.actions())).collect();
+    });
+    let decoded = timed(|| {
+        for bytes in &bytes {
+            let known = &mut |id: &str| Ok(items.ordinal(id).unwrap_or(0));
+            black_box(codec::decode(bytes, "state", live.actions(), known).expect("a state"));
+        }
+    });
+    let total: usize = bytes.iter().map(Vec::len).sum();
+    println!("states: {}, {} bytes each when stored", states.len(), total / states.len().max(1));
+    say("states to bytes", encoded, states.len(), "states", None);
+    say("bytes to states", decoded, states.len(), "states", None);
+}
+
+fn loads() {
+    let of = asked("ITEMS", 100_000);
+    let load = |k: usize, time: i64, version: &dyn Fn(usize) -> usize| {
+        records((k * of) as u64 + 1, (0..of).map(|n| item(n, time, version(n))))
+    };
+    let ten = |n: usize| usize::from(n.is_multiple_of(10));
+    let all = [load(0, NOW, &|_| 0), load(1, NOW + 1, &ten), load(2, NOW - 1, &|_| 2)];
+    let plain = timed(|| plain_fields(&all));
+    let live = Live::new(Actions::default(), schema());
+    let mut times = Vec::new();
+    for records in &all {
+        times.push(timed(|| live.apply(records).expect("in order")));
+    }
+    let fields = of * FIELDS;
+    say("fields by item and name", plain, 3 * fields, "fields", None);
+    say("three full loads", times.iter().sum(), 3 * fields, "fields", Some(plain));
+    for (name, time) in ["  the first", "  one item in ten changed", "  too late"].into_iter().zip(times) {
+        say(name, time, fields, "fields", None);
+    }
+}
+
+fn memory() {
+    let (of, before) = (1_000_000, resident());
+    let live = Live::new(Actions::default(), schema());
+    for from in (0..of).step_by(10_000) {
+        live.apply(&records(from as u64 + 1, (from..from + 10_000).map(|n| item(n, NOW, 0))))
+            .expect("in order");
+    }
+    let items = resident();
+    println!("{of} items of {FIELDS} attributes: {} bytes an item", (items - before) / of);
+    let act = |n: usize| {
+        let person = Person::user(id(format!("user-{}", n % of)));
+        let item = id(format!("item-{}", draw(n, of)));
+        let (action, time) =
+            (["view", "click", "like"][n % 3].to_owned(), NOW - (100 - n / of) as i64 * 3_600_000);
+        let (request_id, session, context) = (None, None, BTreeMap::new());
+        Event::Interaction(Interaction {
+            id: None,
+            person,
+            item,
+            action,
+            value: 1.0,
+            time,
+            request_id,
+            session,
+            context,
+        })
+    };
+    for from in (0..100 * of).step_by(10_000) {
+        live.apply(&records((of + from) as u64 + 1, (from..from + 10_000).map(act))).expect("in order");
+    }
+    println!(
+        "{of} people of 100 actions, the items' counters included: {} bytes a person",
+        (resident() - items) / of
+    );
+}
+
+fn main() {
+    if asked("MEMORY", 0) == 1 {
+        return memory();
+    }
+    events();
+    loads();
+}

@@ -1,0 +1,39 @@
+//! Items that people saw, as the client's impressions say: how often, and when last.
+
+use super::{Around, Change, Consumer, Effect, Stores};
+use crate::live::UserState;
+
+/// Counts impressions of people and of items.
+pub struct Seen;
+
+impl Consumer for Seen {
+    fn name(&self) -> &'static str {
+        "seen"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn on_person(
+        &self,
+        change: &Change<'_>,
+        state: &mut UserState,
+        around: &Around<'_>,
+        _: &mut Vec<Effect<'_>>,
+    ) {
+        match change {
+            Change::Saw { items, time } => {
+                items.iter().for_each(|item| state.seen.add(*item, *time, around.keep.seen, around.ids));
+            }
+            Change::Joined(other) => state.seen.merge(&other.seen, around.keep.seen, around.ids),
+            _ => {}
+        }
+    }
+
+    fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
+        if let Effect::Saw { item, .. } = effect {
+            stores.items.saw(*item);
+        }
+    }
+}
