@@ -8,8 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use compute_layer::{Deadline, Model, Monotonic};
 use data_layer::access::{Access, Ahead, Readers, Snapshot, Tables};
-use data_layer::config::Residency;
-use data_layer::config::check_name;
+use data_layer::config::{Keep, Residency, check_name};
 use data_layer::ingest::{Admission, Ingest};
 use data_layer::live::{ItemsGuard, Live};
 use data_layer::publish::remote::Source;
@@ -69,6 +68,12 @@ impl World<'_> {
     #[must_use]
     pub fn access(&self, now_ms: Millis) -> Access<'_> {
         Access { snapshot: &self.snapshot, live: self.live.lists(), now_ms }
+    }
+
+    /// The bounds of what is kept.
+    #[must_use]
+    pub fn keep(&self) -> &Keep {
+        self.live.keep()
     }
 }
 

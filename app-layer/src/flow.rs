@@ -34,7 +34,7 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
         state: reader.state.as_deref(),
         session: &named.session,
         anchors: &named.anchors,
-        history: work.history,
+        history: reader.history(engine.live().keep(), work.history, turn.now_ms),
         actions: engine.actions(),
         size: asked.size,
         context: &asked.context,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use compute_layer::recall::ahead;
 use compute_layer::{Deadline, Query, Stores};
 use data_layer::access::{Ahead, Source, read_here};
+use data_layer::config::Keep;
 use data_layer::live::UserState;
-use data_layer::types::Person;
+use data_layer::types::{Millis, Person};
 
 use crate::ask::Named;
 use crate::engine::Engine;
@@ -31,6 +32,14 @@ pub struct Reader {
     pub state: Option<Arc<UserState>>,
     /// `false` for a person who asked not to be personalised.
     pub personal: bool,
+}
+
+impl Reader {
+    /// How many of the person's newest actions count: so many at most, and none that is too old.
+    #[must_use]
+    pub fn history(&self, keep: &Keep, most: usize, now_ms: Millis) -> usize {
+        self.state.as_ref().map_or(most, |state| most.min(state.recent(keep, now_ms)))
+    }
 }
 
 /// Wave 1: waits for the position that the request wants to see, then reads the person's state.

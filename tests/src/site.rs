@@ -53,6 +53,7 @@ weight = 0.5
 
 [[filter]]
 kind = "seen"
+impressions = 0
 "#;
 
 const RELATED: &str = r#"scene = "related"

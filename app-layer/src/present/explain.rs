@@ -157,7 +157,8 @@ pub fn funnel(world: &World<'_>, decided: &Decided<'_>, trip: &Trip) -> Json {
         json!({ "id": id(r.item), "sources": said.collect::<Vec<_>>(), "fate": fate(r.item) })
     });
     let history = decided.reader.state.as_ref().map(|state| {
-        let recent = state.actions.iter().take(decided.work.history);
+        let most = decided.reader.history(world.keep(), decided.work.history, decided.turn.now_ms);
+        let recent = state.actions.iter().take(most);
         recent
             .map(|a| json!({ "item": id(a.item), "action": a.action.0, "value": a.value, "time": a.time }))
             .collect::<Vec<_>>()
