@@ -48,7 +48,7 @@ fn packet(previous: u64, sequences: impl IntoIterator<Item = u64>) -> Packet {
 }
 
 fn append(on: &Partitions, runtime: &Runtime, place: Place, packet: Packet) -> Appended {
-    runtime.block_on(on.append(LOG, &[(place, packet)])).pop().unwrap().unwrap()
+    runtime.block_on(on.append(&[(LOG, place, packet)])).pop().unwrap().unwrap()
 }
 
 fn commit(on: &Partitions, runtime: &Runtime, commit: &Commit) -> Committed {
@@ -178,8 +178,9 @@ fn packets_go_in_once_and_in_order() {
         assert_eq!(waiting(on, runtime, place, StreamId::default()), [3, 7, 9]);
         // Senders and partitions have numbers of their own.
         let other = Place { partition: (place.partition + 1) % 1024, ..place };
-        let both = [(place, packet(0, [1])), (other, packet(0, [2]))];
-        let answers = runtime.block_on(on.append(Sender::Log(1), &both));
+        let one = Sender::Log(1);
+        let both = [(one, place, packet(0, [1])), (one, other, packet(0, [2]))];
+        let answers = runtime.block_on(on.append(&both));
         assert_eq!(
             answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
             [Appended::In(1), Appended::In(2)]
@@ -198,8 +199,8 @@ fn step(on: &Place, expected: &Mark, token: u64, who: &Person, state: Option<&st
         taken: [(LOG, token)].into(),
     };
     let states = vec![(who.clone(), state.map(|state| state.as_bytes().to_owned()))];
-    let messages = vec![Message { bytes: token.to_le_bytes().to_vec() }];
-    Commit { place: *on, expected: expected.clone(), next, states, messages }
+    let messages = vec![Message { to: None, kind: token as u8, payload: Vec::new() }];
+    Commit { place: *on, expected: expected.clone(), next, states, messages, ids: Vec::new() }
 }
 
 #[test]
@@ -232,7 +233,8 @@ fn effects_and_mark_go_in_together_or_not_at_all() {
         assert_eq!((state(&who), state(&other)), (None, None));
         // Only what was committed was sent on.
         let out = runtime.block_on(on.entries(Which::Out, &[(place, StreamId::default())], 10)).unwrap();
-        let out: Vec<(u64, u8)> = out[0].1.iter().map(|entry| (entry.id.ms, entry.bytes[0])).collect();
+        let out: Vec<(u64, u8)> =
+            out[0].1.iter().map(|entry| (entry.id.ms, Message::decode(&entry.bytes).unwrap().kind)).collect();
         assert_eq!(out, [(1, 1), (2, 3), (3, 6)]);
     });
 }
@@ -345,8 +347,9 @@ fn a_partition_that_nobody_reads_takes_no_more_and_goes_on_when_read() {
     let on = partitions(&Options::of(&server.url()), &runtime);
     let place = Place { lane: Lane::People, partition: 0 };
     let most = data_layer::shared::partition::MOST_WAITING as u64;
-    let packets: Vec<(Place, Packet)> = (1..=most + 2).map(|n| (place, packet(n - 1, [n]))).collect();
-    let answers = runtime.block_on(on.append(LOG, &packets));
+    let packets: Vec<(Sender, Place, Packet)> =
+        (1..=most + 2).map(|n| (LOG, place, packet(n - 1, [n]))).collect();
+    let answers = runtime.block_on(on.append(&packets));
     let answers: Vec<Appended> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers[most as usize - 1], Appended::In(most));
     assert_eq!(answers[most as usize], Appended::Full);

@@ -91,6 +91,12 @@ impl Keys {
         self.of(place, "out")
     }
 
+    /// Ids taken in one window of time.
+    #[must_use]
+    pub fn ids(&self, place: Place, window: u64) -> String {
+        format!("{}:{window}", self.of(place, "ids"))
+    }
+
     /// Hash of who still needs entries that were taken.
     #[must_use]
     pub fn holds(&self, place: Place) -> String {

@@ -224,6 +224,14 @@ impl Link {
         }
     }
 
+    /// Starts work where the connections are.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.inner.handle.spawn(work)
+    }
+
     /// Runs work where the connections are, under a time limit of the whole.
     async fn on_runtime<T: Send + 'static>(
         &self,

@@ -30,6 +30,12 @@ impl Member {
         Self { link, keys: Keys::new(namespace), lane, name: name.to_owned(), life }
     }
 
+    /// The lane whose partitions it works on.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
     /// Says that it is there, and gives its partitions. To be said several times in the time after which it is forgotten.
     ///
     /// # Errors

@@ -11,23 +11,45 @@
 //! | `mark` | how far a partition has come, from every sender |
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
-//! | `partition` | append to, read, commit and trim one partition |
+//! | `partition`, `trim` | append to, read, commit and trim one partition |
+//! | `routes` | where a record of a log goes |
+//! | `outbox`, `follower`, `forwarded` | a server's log on its way to the partitions |
+//! | `owner`, `work`, `ids` | takes what arrived in a partition: once, whoever sent it |
+//! | `relay`, `message` | what partitions send on to each other |
+//! | `items` | the second stream: what happens to items, for every server |
 //!
 //! **Invariant:** every effect of an entry and the mark that says it was taken go in together, in one slot, or not at all; whoever
 //! holds another mark than the one found is refused. So no lock is needed, and an owner that was stopped does no harm.
 
 mod cluster;
+pub mod follower;
+pub mod forwarded;
+mod ids;
+pub mod items;
 pub mod keys;
 pub mod link;
 pub mod mark;
 pub mod members;
+pub mod message;
+pub mod outbox;
+pub mod owner;
 pub mod packet;
 pub mod partition;
+mod relay;
+pub mod routes;
 mod script;
+mod trim;
+pub mod work;
 
+pub use follower::Follower;
+pub use items::{Delta, Gather, Sum, Tail};
 pub use keys::{Lane, Place};
 pub use link::{Link, Options};
 pub use mark::{Mark, Sender, StreamId};
 pub use members::Member;
+pub use message::Message;
+pub use outbox::{Outbox, Outlook, Records};
+pub use owner::Owner;
 pub use packet::{Packed, Packet, Unpacked};
-pub use partition::{Appended, Commit, Committed, Entry, Message, Partitions, Which};
+pub use partition::{Appended, Commit, Committed, Entry, Partitions, Which};
+pub use work::{Arrived, Outcome, Overlook, Work};

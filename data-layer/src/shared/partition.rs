@@ -5,9 +5,10 @@ use redis::Value;
 
 use super::keys::Keys;
 use super::link::Ask;
+use super::message::Message;
 use super::packet::Packet;
 use super::script::{self, Call};
-use super::{Link, Mark, Place, Sender, StreamId};
+use super::{Link, Mark, Place, Sender, StreamId, ids};
 use crate::types::{Millis, Person};
 use crate::{Error, Result};
 
@@ -36,13 +37,6 @@ pub struct Entry {
     pub bytes: Vec<u8>,
 }
 
-/// Something for another partition, or for every server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
 /// What an owner made of the entries that it took.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -56,6 +50,8 @@ pub struct Commit {
     pub states: Vec<(Person, Option<Vec<u8>>)>,
     /// Messages, in order.
     pub messages: Vec<Message>,
+    /// Ids that were taken for the first time.
+    pub ids: Vec<u64>,
 }
 
 /// What became of a commit.
@@ -104,20 +100,20 @@ impl Partitions {
         &self.keys
     }
 
-    /// Appends packets of one sender, those of one partition in their order.
+    /// Appends packets, those of one sender for one partition in their order.
     ///
     /// # Errors
     /// Each its own, in its place: after [`Error::Store`] it may be in or not; the same packet can be appended again.
-    pub async fn append(&self, sender: Sender, packets: &[(Place, Packet)]) -> Vec<Result<Appended>> {
+    pub async fn append(&self, packets: &[(Sender, Place, Packet)]) -> Vec<Result<Appended>> {
         let most = MOST_WAITING.to_string();
         let calls: Vec<Call> = packets
             .iter()
-            .map(|(place, packet)| {
+            .map(|(sender, place, packet)| {
                 Call::new(&script::APPEND, vec![self.keys.arrived(*place), self.keys.sent(*place)])
                     .arg(sender.to_string())
                     .arg(packet.previous().to_string())
                     .arg(packet.last().to_string())
-                    .arg(packet.encode(sender))
+                    .arg(packet.encode(*sender))
                     .arg(most.as_str())
             })
             .collect();
@@ -129,7 +125,7 @@ impl Partitions {
             _ => None,
         };
         let answers = answers.into_iter().zip(packets);
-        answers.map(|(answer, (place, _))| self.read(&answer?, *place, read)).collect()
+        answers.map(|(answer, (_, place, _))| self.read(&answer?, *place, read)).collect()
     }
 
     /// Last sequences of a sender, by partition.
@@ -258,7 +254,7 @@ impl Partitions {
     }
 
     fn call_of(&self, commit: &Commit) -> Result<Call> {
-        let Commit { place, expected, next, states, messages } = commit;
+        let Commit { place, expected, next, states, messages, ids } = commit;
         let wrong = |detail: String| Err(Error::invalid(format!("commit of {place}"), detail));
         if next.token == expected.token || next.at < expected.at {
             return wrong("expected a new token and an entry that is not before the last one".to_owned());
@@ -268,7 +264,11 @@ impl Partitions {
                 format!("expected {} + {} messages, found {}", expected.sent, messages.len(), next.sent);
             return wrong(detail);
         }
-        let mut keys = vec![self.keys.mark(*place), self.keys.out(*place)];
+        let mut keys = vec![
+            self.keys.mark(*place),
+            self.keys.out(*place),
+            self.keys.ids(*place, ids::window_of(next.at)),
+        ];
         for (person, state) in states {
             if *place != (Place { lane: super::Lane::People, partition: person.partition() }) {
                 return wrong(format!("expected its own people, found one of p{}", person.partition()));
@@ -282,10 +282,12 @@ impl Partitions {
             .arg(expected.encode())
             .arg(next.encode())
             .arg(self.life.to_string())
+            .arg(ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>())
+            .arg(ids::LIFE.to_string())
             .arg(messages.len().to_string());
         for (number, message) in (expected.sent + 1..).zip(messages) {
             call.push(number.to_string());
-            call.push(message.bytes.as_slice());
+            call.push(message.encode());
         }
         for (_, state) in states {
             call.push(state.as_deref().unwrap_or_default());
@@ -293,42 +295,7 @@ impl Partitions {
         Ok(call)
     }
 
-    /// Says that a stream's entries from one on are needed for `life` milliseconds, under a name that stands for whoever needs them.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn hold(
-        &self,
-        which: Which,
-        place: Place,
-        name: &str,
-        from: StreamId,
-        life: Millis,
-    ) -> Result<()> {
-        let call = Call::new(&script::HOLD, vec![self.keys.holds(place)])
-            .arg(format!("{}:{name}", which.name()))
-            .arg(from.to_string())
-            .arg(life.to_string());
-        self.link.call(call).await.map(drop)
-    }
-
-    /// Drops a stream's entries before one that its owner needs no more, save what is held; gives how many.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn trim(&self, which: Which, place: Place, first: StreamId) -> Result<u64> {
-        let call = Call::new(&script::TRIM, vec![self.stream(which, place), self.keys.holds(place)])
-            .arg(format!("{}:", which.name()))
-            .arg(first.ms.to_string())
-            .arg(first.number.to_string());
-        let answer = self.link.call(call).await?;
-        match answer {
-            Value::Int(dropped) => Ok(dropped as u64),
-            other => Err(self.strange(place, &other)),
-        }
-    }
-
-    fn stream(&self, which: Which, place: Place) -> String {
+    pub(super) fn stream(&self, which: Which, place: Place) -> String {
         match which {
             Which::Arrived => self.keys.arrived(place),
             Which::Out => self.keys.out(place),
@@ -358,7 +325,7 @@ impl Partitions {
         read(answer).ok_or_else(|| self.strange(place, answer))
     }
 
-    fn strange(&self, place: Place, found: &Value) -> Error {
+    pub(super) fn strange(&self, place: Place, found: &Value) -> Error {
         Error::invalid(self.place(&place.to_string()), format!("did not expect the answer {found:?}"))
     }
 
@@ -368,7 +335,7 @@ impl Partitions {
 }
 
 impl Which {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Arrived => "in",
             Self::Out => "out",

@@ -1,0 +1,305 @@
+//! The log of a server as an outbox: its records go to their partitions in Redis, in packets, and again until they are confirmed. Not for
+//! what becomes of them there.
+//!
+//! **Invariant:** the position moves past a record only when every partition that it goes to has confirmed it. A packet says which sequence
+//! it follows, so what Redis lost (a crash, an election) is met by the next packet, or by the look at all partitions after every error and
+//! every half minute; then the log is read again from there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::forwarded::Forwarded;
+use super::routes::route_of;
+use super::{Appended, Lane, Packed, Packet, Partitions, Place, Sender};
+use crate::log::Entry;
+use crate::{Error, Result};
+
+use tokio::task::JoinHandle;
+
+/// Records read before they are sent.
+const MOST_RECORDS: usize = 32 << 10;
+/// Payload bytes read before they are sent.
+const MOST_BYTES: usize = 8 << 20;
+/// How often the position is written down.
+const SAVE: Duration = Duration::from_secs(1);
+/// How often partitions that nothing is sent to are looked at.
+const LOOK: Duration = Duration::from_secs(30);
+/// Waits after an error, doubled up to the longest.
+const WAITS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+
+/// A log to forward: records that are on the disk for good.
+pub trait Records: Send {
+    /// Which log it is.
+    fn producer(&self) -> u64;
+
+    /// Goes to the record after a sequence. Where that one is no longer kept, to the oldest.
+    ///
+    /// # Errors
+    /// What the disk said.
+    fn seek(&mut self, after: u64) -> Result<()>;
+
+    /// The next record; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// What the disk said. The same record may be asked for again.
+    fn next(&mut self) -> Result<Option<Entry>>;
+
+    /// Waits until there may be more, at most so long.
+    fn wait(&mut self, at_most: Duration);
+}
+
+/// What others may know of an outbox.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    position: AtomicU64,
+    away: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Outlook {
+    /// Every record up to this sequence is in Redis. The log must keep what comes after it.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Whether Redis did not take what was sent last.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.away.load(Ordering::Acquire)
+    }
+
+    /// Makes [`Outbox::run`] end soon.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// A log on its way to Redis. One batch is read while the one before is under way.
+pub struct Outbox<R> {
+    partitions: Partitions,
+    records: R,
+    folder: PathBuf,
+    /// What is confirmed.
+    done: Forwarded,
+    /// Last sequence that was packed, by partition.
+    packed: Vec<u64>,
+    /// Sequence of the last record that was read.
+    read: u64,
+    flight: Option<Flight>,
+    /// Whether what is in Redis is what is believed to be.
+    known: bool,
+    looked: Instant,
+    saved: Instant,
+    outlook: Arc<Outlook>,
+}
+
+/// A batch under way.
+struct Flight {
+    /// Sequence of its last record.
+    upto: u64,
+    answers: JoinHandle<Vec<(Place, Result<Appended>)>>,
+}
+
+impl<R: Records> Outbox<R> {
+    /// The outbox of a log; how far it came is kept in `folder`, which must exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(partitions: Partitions, records: R, folder: PathBuf) -> Result<Self> {
+        let done = Forwarded::load(&folder, records.producer())?;
+        let (packed, read, now) = (done.sent.clone(), done.position, Instant::now());
+        let outlook = Arc::<Outlook>::default();
+        outlook.position.store(read, Ordering::Release);
+        let (flight, known, looked, saved) = (None, false, now, now);
+        Ok(Self { partitions, records, folder, done, packed, read, flight, known, looked, saved, outlook })
+    }
+
+    /// What others may know of it.
+    #[must_use]
+    pub fn outlook(&self) -> Arc<Outlook> {
+        Arc::clone(&self.outlook)
+    }
+
+    /// Forwards until it is stopped. Blocks its thread, which must not be one of the runtime.
+    pub fn run(mut self, runtime: &tokio::runtime::Handle) {
+        let mut wait = WAITS[0];
+        while !self.outlook.stop.load(Ordering::Acquire) {
+            match runtime.block_on(self.step()) {
+                Ok(true) => wait = WAITS[0],
+                Ok(false) => {
+                    wait = WAITS[0];
+                    self.records.wait(Duration::from_millis(50));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, position = self.done.position, "events wait in the log until Redis takes them");
+                    std::thread::sleep(wait);
+                    wait = (wait * 2).min(WAITS[1]);
+                }
+            }
+        }
+        if let Err(error) = self.done.save(&self.folder) {
+            tracing::warn!(%error, "how far events were forwarded could not be written down; it is found out at the next start");
+        }
+    }
+
+    /// Reads a batch and sends it; whether there was anything to read or to wait for. An error leaves all of it for the next call.
+    ///
+    /// # Errors
+    /// What Redis or the disk said.
+    pub async fn step(&mut self) -> Result<bool> {
+        let result = self.try_step().await;
+        self.outlook.away.store(result.is_err(), Ordering::Release);
+        if result.is_err() {
+            self.known = false;
+        }
+        result
+    }
+
+    async fn try_step(&mut self) -> Result<bool> {
+        if !self.known || (self.flight.is_none() && self.looked.elapsed() >= LOOK) {
+            self.look().await?;
+        }
+        let packets = self.pack()?;
+        let upto = self.read;
+        let waited = self.land().await?;
+        if !packets.is_empty() && self.known {
+            let partitions = self.partitions.clone();
+            let answers = self.partitions.link().spawn(async move {
+                let answers = partitions.append(&packets).await;
+                packets.into_iter().map(|(_, place, _)| place).zip(answers).collect()
+            });
+            self.flight = Some(Flight { upto, answers });
+            return Ok(true);
+        }
+        if self.known {
+            self.reach(upto)?;
+        }
+        Ok(waited)
+    }
+
+    /// Everything up to a sequence is confirmed.
+    fn reach(&mut self, position: u64) -> Result<()> {
+        self.done.position = position;
+        self.outlook.position.store(position, Ordering::Release);
+        if self.saved.elapsed() >= SAVE {
+            self.done.save(&self.folder)?;
+            self.saved = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Finds out what every partition has, and goes back in the log where that is less than was confirmed, or where nobody knows what
+    /// became of a batch.
+    async fn look(&mut self) -> Result<()> {
+        if let Some(flight) = self.flight.take() {
+            let _ = flight.answers.await;
+        }
+        let places: Vec<Place> = places().collect();
+        let sender = Sender::Log(self.done.producer);
+        let (mut from, mut lost) = (self.done.position, 0_usize);
+        let found = self.partitions.sent(sender, &places).await;
+        let found = found.into_iter().collect::<Result<Vec<u64>>>()?;
+        for (sent, found) in self.done.sent.iter_mut().zip(found) {
+            if found < *sent {
+                (from, lost) = (from.min(found), lost + 1);
+            }
+            *sent = found;
+        }
+        if lost > 0 {
+            tracing::warn!(
+                partitions = lost,
+                from,
+                to = self.read,
+                "Redis lost events that it had confirmed; they are sent again"
+            );
+        }
+        self.packed.clone_from(&self.done.sent);
+        if from < self.read || !self.known {
+            self.records.seek(from)?;
+            self.read = from;
+        }
+        self.done.position = self.done.position.min(from);
+        (self.known, self.looked) = (true, Instant::now());
+        Ok(())
+    }
+
+    /// Reads records and packs them by partition.
+    fn pack(&mut self) -> Result<Vec<(Sender, Place, Packet)>> {
+        let (mut records, mut bytes) = (0, 0);
+        let mut packets: Vec<Vec<Packet>> = self.packed.iter().map(|_| Vec::new()).collect();
+        while records < MOST_RECORDS && bytes < MOST_BYTES {
+            let Some(record) = self.records.next()? else { break };
+            let Entry { version, kind, partition, sequence, received_ms, payload, .. } = &record;
+            let route = route_of(*version, *kind, *partition, payload).map_err(|detail| {
+                Error::invalid(format!("record {sequence} of log {:016x}", self.done.producer), detail)
+            })?;
+            let (version, kind, sequence, received_ms) = (*version, *kind, *sequence, *received_ms);
+            let packed = Packed { version, kind, sequence, received_ms, payload };
+            for place in route.places() {
+                let at = index(place);
+                if sequence <= self.packed[at] {
+                    continue;
+                }
+                if packets[at].last().is_none_or(Packet::is_full) {
+                    packets[at].push(Packet::after(self.packed[at]));
+                }
+                if let Some(packet) = packets[at].last_mut() {
+                    packet.push(&packed);
+                }
+                self.packed[at] = sequence;
+            }
+            (self.read, records, bytes) = (sequence, records + 1, bytes + payload.len());
+        }
+        let sender = Sender::Log(self.done.producer);
+        let of = |(place, packets): (Place, Vec<Packet>)| {
+            packets.into_iter().map(move |packet| (sender, place, packet))
+        };
+        Ok(places().zip(packets).flat_map(of).collect())
+    }
+
+    /// Waits for what is under way; whether there was anything.
+    async fn land(&mut self) -> Result<bool> {
+        let Some(flight) = self.flight.take() else { return Ok(false) };
+        let place = || self.partitions.link().place().to_owned();
+        let ended =
+            |_| Error::Store { place: place(), detail: "the connection's runtime has ended".to_owned() };
+        let answers = flight.answers.await.map_err(ended)?;
+        let (mut failed, mut full) = (None, false);
+        for (place, answer) in answers {
+            match answer {
+                // Behind a packet that was not taken, none of its partition was.
+                Ok(Appended::In(sent)) => {
+                    let done = &mut self.done.sent[index(place)];
+                    *done = sent.max(*done);
+                }
+                Ok(Appended::Gap(_)) => self.known = false,
+                Ok(Appended::Full) => full = true,
+                Err(error) => failed = Some(error),
+            }
+        }
+        if full {
+            let detail =
+                "partitions are full: no server takes what waits in them, or not as fast as it comes";
+            failed = failed.or_else(|| Some(Error::Store { place: place(), detail: detail.to_owned() }));
+        }
+        match failed {
+            Some(error) => Err(error),
+            None if self.known => self.reach(flight.upto).map(|()| true),
+            None => Ok(true),
+        }
+    }
+}
+
+fn places() -> impl Iterator<Item = Place> {
+    Lane::People.places().chain(Lane::Items.places())
+}
+
+fn index(place: Place) -> usize {
+    match place.lane {
+        Lane::People => place.partition.into(),
+        Lane::Items => usize::from(Lane::People.partitions()) + usize::from(place.partition),
+    }
+}

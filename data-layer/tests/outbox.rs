@@ -1,0 +1,428 @@
+//! A log through Redis to the owners of its partitions, while Redis dies, forgets, or stops, and while owners come, go and stop: every record
+//! takes effect exactly once, in the order of its partition.
+
+#[path = "../../tests/src/not_run.rs"]
+mod not_run;
+#[allow(dead_code)]
+#[path = "../../tests/src/redis.rs"]
+mod redis;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use data_layer::Result;
+use data_layer::log::Entry;
+use data_layer::shared::{
+    Arrived, Gather, Lane, Link, Member, Message, Options, Outbox, Outcome, Overlook, Owner, Packed,
+    Partitions, Place, Records, Sender, StreamId, Sum, Tail, Unpacked, Which, Work,
+};
+use data_layer::types::{Id, Person};
+use not_run::not_run;
+use redis::{Cluster, Kind, Redis};
+use tokio::runtime::Runtime;
+
+const DAY: i64 = 86_400_000;
+const PEOPLE: u64 = 300;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn partitions(options: &Options, runtime: &Runtime) -> Partitions {
+    Partitions::new(Link::open(options, runtime.handle()).unwrap(), "main", DAY)
+}
+
+fn person(number: u64) -> Person {
+    Person::user(Id::new(&format!("u{number}")).unwrap())
+}
+
+/// A log whose record `n` says that person `n % PEOPLE` did something, under an id of its own; it grows to `len` while it is read.
+struct Log {
+    producer: u64,
+    at: u64,
+    len: Arc<AtomicU64>,
+}
+
+impl Log {
+    fn new(producer: u64, len: u64) -> Self {
+        Self { producer, at: 0, len: Arc::new(AtomicU64::new(len)) }
+    }
+}
+
+impl Records for Log {
+    fn producer(&self) -> u64 {
+        self.producer
+    }
+
+    fn seek(&mut self, after: u64) -> Result<()> {
+        self.at = after;
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Entry>> {
+        if self.at == self.len.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        self.at += 1;
+        let who = self.at % PEOPLE;
+        let payload = [who.to_le_bytes(), self.at.to_le_bytes()].concat();
+        let (sequence, partition) = (self.at, person(who).partition());
+        Ok(Some(Entry {
+            version: 1,
+            kind: 3,
+            partition,
+            sequence,
+            received_ms: 7,
+            payload,
+            segment: 1,
+            offset: 0,
+        }))
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        std::thread::sleep(at_most.min(Duration::from_millis(5)));
+    }
+}
+
+/// Keeps, by person, the numbers of their records in the order in which they were taken, and sends each number on.
+struct Diary {
+    /// Told before it works, and waited for, where it is to be slow.
+    slow: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>,
+}
+
+fn who(record: &Packed<'_>) -> u64 {
+    u64::from_le_bytes(record.payload[..8].try_into().unwrap())
+}
+
+fn number(record: &Packed<'_>) -> u64 {
+    u64::from_le_bytes(record.payload[8..].try_into().unwrap())
+}
+
+impl Work for Diary {
+    fn id(&self, record: &Packed<'_>) -> Option<u64> {
+        Some(number(record))
+    }
+
+    fn people(&self, place: Place, records: &[Arrived<'_>]) -> Result<HashSet<Person>> {
+        let people: HashSet<Person> = records.iter().map(|arrived| person(who(&arrived.record))).collect();
+        assert!(people.iter().all(|person| Place::of_person(person) == place));
+        Ok(people)
+    }
+
+    fn apply(
+        &mut self,
+        _: Place,
+        records: &[Arrived<'_>],
+        mut states: HashMap<Person, Vec<u8>>,
+    ) -> Result<Outcome> {
+        if let Some((started, go_on)) = self.slow.take() {
+            started.send(()).unwrap();
+            go_on.recv().unwrap();
+        }
+        for Arrived { record, .. } in records {
+            states.entry(person(who(record))).or_default().extend(&record.payload[8..]);
+        }
+        let states = states.into_iter().map(|(person, state)| (person, Some(state))).collect();
+        let message = |arrived: &Arrived<'_>| {
+            let number = number(&arrived.record);
+            let to = Some(Place { lane: Lane::Items, partition: (number % 64) as u16 });
+            Message { to, kind: 1, payload: number.to_le_bytes().to_vec() }
+        };
+        Ok(Outcome { states, messages: records.iter().map(message).collect() })
+    }
+}
+
+/// What is known of everybody: the numbers of their records.
+fn diaries(on: &Partitions, runtime: &Runtime) -> BTreeMap<u64, Vec<u64>> {
+    let people: Vec<Person> = (0..PEOPLE).map(person).collect();
+    let states = runtime.block_on(on.states(&people)).unwrap();
+    let numbers =
+        |state: Vec<u8>| state.chunks(8).map(|n| u64::from_le_bytes(n.try_into().unwrap())).collect();
+    (0..).zip(states).filter_map(|(number, state)| Some((number, numbers(state?)))).collect()
+}
+
+fn expected(len: u64) -> BTreeMap<u64, Vec<u64>> {
+    let mut diaries: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    (1..=len).for_each(|number| diaries.entry(number % PEOPLE).or_default().push(number));
+    diaries
+}
+
+/// Lets an outbox run beside what `during` does, until all is confirmed.
+fn forwarding(options: &Options, log: Log, folder: &Path, during: impl FnOnce(&AtomicU64)) {
+    let runtime = runtime();
+    let len = Arc::clone(&log.len);
+    let outbox = Outbox::open(partitions(options, &runtime), log, folder.to_owned()).unwrap();
+    let outlook = outbox.outlook();
+    std::thread::scope(|scope| {
+        let handle = runtime.handle().clone();
+        scope.spawn(move || outbox.run(&handle));
+        during(&len);
+        let until = Instant::now() + Duration::from_secs(60);
+        while outlook.position() < len.load(Ordering::Acquire) {
+            assert!(Instant::now() < until, "stuck at {}", outlook.position());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        outlook.stop();
+    });
+}
+
+fn owner(options: &Options, runtime: &Runtime, name: &str, work: Diary) -> Owner<Diary> {
+    let partitions = partitions(options, runtime);
+    let member = Member::new(partitions.link().clone(), "main", Lane::People, name, 1000);
+    Owner::new(partitions, member, 1000, work)
+}
+
+/// Lets owners work beside what `during` does.
+fn working(options: &Options, names: &[&str], during: impl FnOnce(&[Arc<Overlook>])) {
+    let runtime = runtime();
+    let owners: Vec<Owner<Diary>> =
+        names.iter().map(|name| owner(options, &runtime, name, Diary { slow: None })).collect();
+    let overlooks: Vec<Arc<Overlook>> = owners.iter().map(Owner::overlook).collect();
+    std::thread::scope(|scope| {
+        for owner in owners {
+            let handle = runtime.handle().clone();
+            scope.spawn(move || owner.run(&handle));
+        }
+        during(&overlooks);
+        overlooks.iter().for_each(|overlook| overlook.stop());
+    });
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until everybody's records are taken, and compares.
+fn all_taken_once(options: &Options, len: u64) {
+    let runtime = runtime();
+    let on = partitions(options, &runtime);
+    let expected = expected(len);
+    let count = |diaries: &BTreeMap<u64, Vec<u64>>| diaries.values().map(Vec::len).sum::<usize>();
+    let mut found = diaries(&on, &runtime);
+    wait_until("not all records are taken", || {
+        found = diaries(&on, &runtime);
+        count(&found) >= len as usize
+    });
+    assert!(found == expected, "of {len} records {} were taken, or in another order", count(&found));
+}
+
+#[test]
+fn every_partition_gets_its_records_in_order_and_none_twice_after_a_restart() {
+    let (Some(one), Some(cluster)) = (Redis::start(), Cluster::start()) else {
+        return not_run("redis-server");
+    };
+    for options in [Options::of(&one.url()), Options::cluster(&cluster.urls())] {
+        let folder = tempfile::tempdir().unwrap();
+        forwarding(&options, Log::new(1, 5000), folder.path(), |_| ());
+        // What was written down is gone, then older than what Redis has.
+        std::fs::copy(folder.path().join("forwarded"), folder.path().join("old")).unwrap();
+        std::fs::remove_file(folder.path().join("forwarded")).unwrap();
+        forwarding(&options, Log::new(1, 6000), folder.path(), |_| ());
+        std::fs::rename(folder.path().join("old"), folder.path().join("forwarded")).unwrap();
+        forwarding(&options, Log::new(1, 7000), folder.path(), |_| ());
+        let runtime = runtime();
+        let on = partitions(&options, &runtime);
+        let mut found = BTreeMap::new();
+        for place in Lane::People.places() {
+            let entries = runtime.block_on(on.entries(Which::Arrived, &[(place, StreamId::default())], 9999));
+            for entry in entries.unwrap().into_iter().flat_map(|(_, entries)| entries) {
+                let packet = Unpacked::decode(&entry.bytes).unwrap();
+                assert_eq!(packet.sender, Sender::Log(1));
+                for record in packet.records {
+                    found.entry(who(&record)).or_insert_with(Vec::new).push(record.sequence);
+                }
+            }
+        }
+        assert!(found == expected(7000));
+    }
+}
+
+#[test]
+fn records_are_taken_once_while_redis_dies_stops_and_forgets() {
+    for forgets in [false, true] {
+        let Some(mut server) = Redis::of(Kind { forgets, ..Kind::default() }) else {
+            return not_run("redis-server");
+        };
+        let options = Options { timeout: Duration::from_millis(400), ..Options::of(&server.url()) };
+        let folder = tempfile::tempdir().unwrap();
+        working(&options, &["a", "b"], |_| {
+            forwarding(&options, Log::new(1, 2000), folder.path(), |len| {
+                for round in 1..=3 {
+                    std::thread::sleep(Duration::from_millis(150));
+                    server.kill();
+                    len.fetch_add(1000, Ordering::Release);
+                    std::thread::sleep(Duration::from_millis(100));
+                    server.revive();
+                    len.fetch_add(1000 * round, Ordering::Release);
+                }
+                server.pause();
+                len.fetch_add(1000, Ordering::Release);
+                std::thread::sleep(Duration::from_millis(1500));
+                server.resume();
+            });
+            all_taken_once(&options, 12_000);
+        });
+    }
+}
+
+#[test]
+fn records_are_taken_once_while_a_node_of_a_cluster_dies() {
+    let Some(mut cluster) = Cluster::start() else { return not_run("redis-server") };
+    let options = Options { timeout: Duration::from_millis(400), ..Options::cluster(&cluster.urls()) };
+    let folder = tempfile::tempdir().unwrap();
+    working(&options, &["a", "b"], |_| {
+        forwarding(&options, Log::new(1, 2000), folder.path(), |len| {
+            for node in 0..3 {
+                std::thread::sleep(Duration::from_millis(150));
+                cluster.nodes[node].kill();
+                len.fetch_add(1000, Ordering::Release);
+                std::thread::sleep(Duration::from_millis(300));
+                cluster.nodes[node].revive();
+            }
+        });
+        all_taken_once(&options, 5000);
+    });
+}
+
+#[test]
+fn the_same_events_from_two_servers_are_taken_once() {
+    let Some(server) = Redis::start() else { return not_run("redis-server") };
+    let options = Options::of(&server.url());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    working(&options, &["a"], |overlooks| {
+        forwarding(&options, Log::new(1, 3000), folders[0].path(), |_| ());
+        all_taken_once(&options, 3000);
+        overlooks[0].stop();
+    });
+    // Another owner, which has to learn what was taken, and the same ids in another server's log.
+    working(&options, &["b"], |overlooks| {
+        forwarding(&options, Log::new(2, 4000), folders[1].path(), |_| ());
+        wait_until("the repeated ones are not dropped", || {
+            overlooks[0].repeated() == 3000 && overlooks[0].records() == 1000
+        });
+    });
+    all_taken_once(&options, 4000);
+}
+
+#[test]
+fn an_owner_that_stopped_past_takeover_does_no_harm() {
+    let Some(server) = Redis::start() else { return not_run("redis-server") };
+    let options = Options::of(&server.url());
+    let folder = tempfile::tempdir().unwrap();
+    forwarding(&options, Log::new(1, 3000), folder.path(), |_| ());
+    let runtime = runtime();
+    let ((started, has_started), (go, go_on)) = (mpsc::channel(), mpsc::channel());
+    let stopped = owner(&options, &runtime, "stopped", Diary { slow: Some((started, go_on)) });
+    let overlook = stopped.overlook();
+    let taken_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let handle = runtime.handle().clone();
+        scope.spawn(move || stopped.run(&handle));
+        // It has read entries and states, and is stopped before it commits.
+        has_started.recv().unwrap();
+        working(&options, &["other"], |_| {
+            all_taken_once(&options, 3000);
+            taken_over.store(true, Ordering::Release);
+            go.send(()).unwrap();
+            wait_until("its commits were not refused", || overlook.refused() > 0);
+            std::thread::sleep(Duration::from_millis(300));
+        });
+        all_taken_once(&options, 3000);
+        assert!(taken_over.load(Ordering::Acquire));
+        overlook.stop();
+    });
+    // Each message was sent on once, too.
+    let on = partitions(&options, &runtime);
+    let mut sent = Vec::new();
+    for place in Lane::People.places() {
+        let entries =
+            runtime.block_on(on.entries(Which::Out, &[(place, StreamId::default())], 9999)).unwrap();
+        sent.extend(entries.into_iter().flat_map(|(_, entries)| entries).map(|entry| entry.bytes));
+    }
+    assert_eq!(sent.len(), 3000);
+    assert_eq!(sent.into_iter().collect::<HashSet<_>>().len(), 3000);
+}
+
+/// Adds numbers up: how many there were, and their sum.
+struct Numbers;
+
+impl Sum for Numbers {
+    fn id(&self, _: &Packed<'_>) -> Option<u64> {
+        None
+    }
+
+    fn sum(&mut self, records: &[Arrived<'_>]) -> Result<Vec<(u8, Vec<u8>)>> {
+        let numbers =
+            records.iter().map(|arrived| u64::from_le_bytes(arrived.record.payload.try_into().unwrap()));
+        let (count, sum) = numbers.fold((0_u64, 0_u64), |(count, sum), number| (count + 1, sum + number));
+        Ok(vec![(2, [count.to_le_bytes(), sum.to_le_bytes()].concat())])
+    }
+}
+
+/// Reads the item stream until nothing more comes that is missing: how many numbers, their sum, and how many messages that were.
+fn tailed(tail: &mut Tail, runtime: &Runtime, count: u64) -> (u64, u64, u64) {
+    let mut all = (0, 0, 0);
+    wait_until("not all that happened to items was sent on", || {
+        let Ok(deltas) = runtime.block_on(tail.read()) else { return false };
+        for delta in deltas {
+            let (of, sum) = delta.payload.split_at(8);
+            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+            all = (all.0 + number(of), all.1 + number(sum), all.2 + 1);
+        }
+        all.0 >= count
+    });
+    all
+}
+
+#[test]
+fn what_happens_to_items_reaches_every_server_once_and_in_fewer_messages() {
+    let Some(mut server) = Redis::start() else { return not_run("redis-server") };
+    let options = Options { timeout: Duration::from_millis(400), ..Options::of(&server.url()) };
+    let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
+    let on = partitions(&options, &runtime);
+    let gatherers = ["x", "y"].map(|name| {
+        let member = Member::new(on.link().clone(), "main", Lane::Items, name, 1000);
+        Owner::new(on.clone(), member, 1000, Gather(Numbers))
+    });
+    let overlooks = [gatherers[0].overlook(), gatherers[1].overlook()];
+    let mut early = Tail::new(on.clone(), vec![0; 64]).unwrap();
+    std::thread::scope(|scope| {
+        for gatherer in gatherers {
+            let handle = runtime.handle().clone();
+            scope.spawn(move || gatherer.run(&handle));
+        }
+        working(&options, &["a", "b"], |_| {
+            forwarding(&options, Log::new(1, 3000), folder.path(), |len| {
+                std::thread::sleep(Duration::from_millis(300));
+                server.kill();
+                len.fetch_add(3000, Ordering::Release);
+                server.revive();
+                std::thread::sleep(Duration::from_millis(300));
+                len.fetch_add(4000, Ordering::Release);
+            });
+            let (count, sum, messages) = tailed(&mut early, &runtime, 10_000);
+            assert_eq!((count, sum), (10_000, 10_000 * 10_001 / 2));
+            assert!(messages < 10_000, "{messages} messages");
+            // A server that comes later learns the same, and one that stands there nothing more.
+            let mut late = Tail::new(on.clone(), vec![0; 64]).unwrap();
+            assert_eq!(tailed(&mut late, &runtime, 10_000), (count, sum, messages));
+            let mut there = Tail::new(on.clone(), late.at().to_vec()).unwrap();
+            assert!(runtime.block_on(there.read()).unwrap().is_empty());
+            // Behind a snapshot that nobody holds any more, it is said and not passed over.
+            let place = Place { lane: Lane::Items, partition: 5 };
+            let last = StreamId { ms: late.at()[5], number: 0 };
+            runtime.block_on(on.trim(Which::Out, place, last)).unwrap();
+            let mut old = Tail::new(on.clone(), vec![0; 64]).unwrap();
+            let refused = runtime.block_on(old.read()).unwrap_err().to_string();
+            assert!(refused.contains("of i5") && refused.contains("snapshot"), "{refused}");
+        });
+        overlooks.iter().for_each(|overlook| overlook.stop());
+    });
+}
