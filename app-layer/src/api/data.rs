@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::Actions;
-use data_layer::config::Right;
-use data_layer::live::{Counters, Items};
+use data_layer::config::{Keep, LevelRule, Right};
+use data_layer::live::{Counters, Items, Side, UserState};
 use data_layer::types::event::{Erase, ItemEvent};
 use data_layer::types::time::{DAY, HOUR};
 use data_layer::types::{Event, Id, Millis, Person, Value, time};
@@ -44,6 +44,28 @@ pub struct UserAnswer {
     pub counters: BTreeMap<String, Counted>,
     /// What they did lately, newest first.
     pub recent: Vec<Recent>,
+    /// Whom they are tied to, and who is tied to them, by relation.
+    pub ties: BTreeMap<String, Tied>,
+    /// What they have earned, by rule.
+    pub levels: BTreeMap<String, Earned>,
+}
+
+/// Points by one rule.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Earned {
+    /// All points.
+    pub points: i64,
+    /// The level that they come to; 0 below the first.
+    pub level: usize,
+}
+
+/// The other ends of ties by one relation, newest first.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+pub struct Tied {
+    /// Whom the user is tied to.
+    pub to: Vec<String>,
+    /// Who is tied to the user.
+    pub from: Vec<String>,
 }
 
 /// One attribute.
@@ -183,7 +205,30 @@ pub async fn user(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> 
         attributes: said.collect(),
         counters: counted(&state.counters, engine.actions(), time::now()),
         recent: recent.collect(),
+        ties: ties(&state),
+        levels: levels(&state, engine.live().keep()),
     }))
+}
+
+fn levels(state: &UserState, keep: &Keep) -> BTreeMap<String, Earned> {
+    let earned = |rule: &LevelRule| {
+        let points = state.levels.get(&rule.name).map_or(0, |tally| tally.points(rule));
+        (rule.name.to_string(), Earned { points, level: rule.level(points) })
+    };
+    keep.levels.iter().map(earned).collect()
+}
+
+fn ties(state: &UserState) -> BTreeMap<String, Tied> {
+    let mut all: BTreeMap<String, Tied> = BTreeMap::new();
+    for (relation, side, _) in state.ties.iter() {
+        let others = state.ties.of(relation, side).iter().map(ToString::to_string).collect();
+        let tied = all.entry(relation.to_owned()).or_default();
+        match side {
+            Side::To => tied.to = others,
+            Side::From => tied.from = others,
+        }
+    }
+    all
 }
 
 /// Erases a user: at once for every reader. Totals of items stay.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ActionId, Actions};
+use super::{ActionId, Actions, Calendar, LevelRule};
 use crate::types::Millis;
 use crate::types::time::{DAY, HOUR, parse_span};
 use crate::{Error, Result};
@@ -22,10 +22,16 @@ pub struct Keep {
     pub seen: usize,
     /// Items a person acted on with positive weight, exactly: 16 bytes each. What is more goes into a filter of 2 to 4 KiB.
     pub met: usize,
+    /// Ties of one person by one relation in one direction: 40 bytes and an id each. The newest stay.
+    pub ties: usize,
     /// Ids of interactions that can be taken back: about 56 bytes each, for all people together.
     pub deeds: usize,
     /// Which items the same people act on; `None`: that is not kept.
     pub together: Option<Pairing>,
+    /// What earns people points: `[levels.NAME]`.
+    pub levels: Vec<LevelRule>,
+    /// By which days are counted: `timezone`.
+    pub calendar: Calendar,
 }
 
 /// How actions of one person make pairs of items, and how many of those are kept.
@@ -55,8 +61,11 @@ impl Default for Keep {
             actions_for: None,
             seen: 1000,
             met: 2000,
+            ties: 5000,
             deeds: 10_000_000,
             together: Some(Pairing::default()),
+            levels: Vec::new(),
+            calendar: Calendar::default(),
         }
     }
 }
@@ -89,6 +98,7 @@ pub(super) struct RawKeep {
     pub(super) recent: RawRecent,
     pub(super) seen: Option<usize>,
     pub(super) met: Option<usize>,
+    pub(super) ties: Option<usize>,
     pub(super) retractable: Option<usize>,
     pub(super) together: RawTogether,
 }
@@ -132,8 +142,10 @@ impl RawKeep {
             actions_for: span("live.recent.within", self.recent.within, 1000)?,
             seen: within("live.seen", self.seen, default.seen, MOST)?,
             met: within("live.met", self.met, default.met, MOST)?,
+            ties: within("live.ties", self.ties, default.ties, MOST)?,
             deeds: within("live.retractable", self.retractable, default.deeds, 1_000_000_000)?,
             together: raw.keep.unwrap_or(true).then_some(pairing),
+            ..default
         })
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct RawLive {
     recent: RawRecent,
     seen: Option<usize>,
     met: Option<usize>,
+    ties: Option<usize>,
     retractable: Option<usize>,
     #[serde(default)]
     together: RawTogether,
@@ -56,6 +57,7 @@ impl RawLive {
             recent: self.recent,
             seen: self.seen,
             met: self.met,
+            ties: self.ties,
             retractable: self.retractable,
             together: self.together,
         };

@@ -3,6 +3,7 @@
 
 mod actions;
 mod keep;
+mod levels;
 mod live;
 mod log;
 mod overlay;
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
 pub use keep::{Keep, Pairing};
+pub use levels::{Calendar, LevelRule, Points};
 pub use live::{Backend, Live};
 pub use log::{Log, Sync};
 pub use server::{ApiKey, Right, Secret, Server};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::levels::{self, Calendar, RawLevel};
 use super::live::RawLive;
 use super::log::RawLog;
 use super::server::RawServer;
@@ -34,6 +35,8 @@ pub(super) struct File {
     experiments: RawDir,
     #[serde(default)]
     actions: BTreeMap<String, Weight>,
+    #[serde(default)]
+    levels: BTreeMap<String, RawLevel>,
     schema: Option<RawSchema>,
 }
 
@@ -103,15 +106,18 @@ impl File {
         let namespace = self.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         check_name(&namespace).map_err(|detail| wrong("namespace", detail))?;
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
-        check_timezone(&timezone).map_err(|detail| wrong("timezone", detail))?;
+        let calendar = Calendar::of(&timezone).map_err(|detail| wrong("timezone", detail))?;
         let actions = Actions::over_defaults(&self.actions).map_err(|detail| wrong("actions", detail))?;
+        let mut live = self.live.check(folder, &actions, &wrong)?;
+        live.keep.levels = levels::check(self.levels, &actions, &wrong)?;
+        live.keep.calendar = calendar;
         Ok(Config {
             file: path.to_owned(),
             namespace,
             timezone,
             server: self.server.check(&wrong, environment)?,
             log: self.log.check(folder, &wrong)?,
-            live: self.live.check(folder, &actions, &wrong)?,
+            live,
             tables: self.tables.check(folder, &wrong)?,
             models: generations(self.models, "models")?,
             scenes: dir(self.scenes.dir, "scenes"),
@@ -119,15 +125,6 @@ impl File {
             actions,
             schema: schema(self.schema, path)?,
         })
-    }
-}
-
-fn check_timezone(name: &str) -> std::result::Result<(), String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/_+-".contains(c);
-    if !name.is_empty() && name.chars().all(plain) {
-        Ok(())
-    } else {
-        Err(format!("expected an IANA time zone such as UTC or Asia/Shanghai, found {name:?}"))
     }
 }
 

@@ -179,6 +179,11 @@ fn the_documented_configuration_loads_and_holds_the_defaults_it_states() {
     assert_eq!((config.namespace, config.timezone), (default.namespace, default.timezone));
     assert_eq!((config.log.retention, config.log.sync), (default.log.retention, default.log.sync));
     assert_eq!(config.live.backend, default.live.backend);
+    let bounds =
+        |keep: &Keep| (keep.actions, keep.seen, keep.met, keep.ties, keep.deeds, keep.together.clone());
+    assert_eq!(bounds(&config.live.keep), bounds(&default.live.keep));
+    let view = config.actions.id("view").unwrap();
+    assert_eq!((config.live.keep.actions_of, config.live.keep.levels.len()), (vec![(view, 100)], 1));
     assert_eq!(config.models.dir.file_name(), default.models.dir.file_name());
     assert_eq!(config.models.keep, default.models.keep);
     let (stated, default_tables) = (&config.tables, &default.tables);

@@ -6,8 +6,8 @@ use super::consumer::{self, Around, Change, Effect, Stores};
 use crate::Result;
 use crate::live::deeds::{Found, id_key};
 use crate::live::people::Kept;
-use crate::live::{Deed, Deeds, ItemTable, Live};
-use crate::types::event::{Identify, Impression, Retraction};
+use crate::live::{Deed, Deeds, ItemTable, Live, Side, Stamp, Tie};
+use crate::types::event::{Edge, Identify, Impression, Retraction};
 use crate::types::{Event, Interaction, Ordinal, Person, Record};
 
 use std::sync::Arc;
@@ -73,13 +73,9 @@ impl<'e> Applying<'_, 'e> {
             Event::Retraction(event) => self.undo(event),
             Event::Impression(event) => self.saw(event),
             Event::Identify(event) => self.identify(event),
-            Event::Erase(event) => {
-                if let Some(number) = self.live.people.forget(&event.person).and_then(|kept| kept.number) {
-                    self.deeds.erase(number);
-                }
-            }
-            // Nothing makes such records yet.
-            Event::Edge(_) | Event::Load(_) => {}
+            Event::Erase(event) => self.erase(&event.person),
+            Event::Edge(event) => self.tie(event),
+            Event::Load(load) => self.effects.push(Effect::Load(load)),
         }
     }
 
@@ -88,7 +84,7 @@ impl<'e> Applying<'_, 'e> {
         if id.is_some_and(|id| self.deeds.knows(id)) {
             return;
         }
-        let deed = Deed {
+        let mut deed = Deed {
             item: self.items.intern_id(&event.item),
             action: self.live.actions.id(&event.action),
             offset: 0,
@@ -102,6 +98,10 @@ impl<'e> Applying<'_, 'e> {
             self.live.people.change(&event.person, |kept| {
                 if !kept.state.personalize() {
                     return None;
+                }
+                if counts_by_day(&deed, &around) {
+                    let zone = kept.state.attribute("timezone");
+                    deed.offset = around.keep.calendar.offset(zone, deed.time);
                 }
                 consumer::on_person(
                     &Change::Did(&deed),
@@ -140,6 +140,40 @@ impl<'e> Applying<'_, 'e> {
             });
         }
         self.effects.push(Effect::Undone(deed));
+    }
+
+    /// An edge is kept with both of its ends. It is a statement, as an attribute is: it is kept of who wants nothing learnt, too.
+    fn tie(&mut self, edge: &Edge) {
+        let stamp = Stamp { present: !edge.deleted, ..Stamp::new(edge.time, edge.source.as_deref()) };
+        let ends = [(&edge.from, &edge.to, Side::To), (&edge.to, &edge.from, Side::From)];
+        for (who, other, side) in ends {
+            let tie = Tie { other: other.clone(), stamp };
+            let around = around(self.live, self.items);
+            let change = Change::Tied { relation: &edge.relation, side, tie: &tie };
+            self.live.people.change(&Person::user(who.clone()), |kept| {
+                consumer::on_person(&change, Arc::make_mut(&mut kept.state), &around, self.effects);
+            });
+        }
+    }
+
+    /// Drops all that is known of a person, and their name from where others hold it.
+    fn erase(&mut self, person: &Person) {
+        let Some(kept) = self.live.people.forget(person) else { return };
+        if let Some(number) = kept.number {
+            self.deeds.erase(number);
+        }
+        let drop_name = |kept: &mut Kept| {
+            if kept.state.ties.name(&person.id) {
+                Arc::make_mut(&mut kept.state).ties.forget(&person.id);
+            }
+        };
+        if kept.state.ties.more() {
+            // Who was left out here by a bound may hold the name all the same.
+            return self.live.people.change_all(drop_name);
+        }
+        for other in kept.state.ties.others() {
+            self.live.people.change_known(&Person::user(other.clone()), drop_name);
+        }
     }
 
     /// What somebody's recent actions still know of a deed that the directory has forgotten.
@@ -192,6 +226,11 @@ impl<'e> Applying<'_, 'e> {
 
 fn around<'a>(live: &'a Live, items: &'a ItemTable) -> Around<'a> {
     Around { ids: items.ids(), actions: &live.actions, keep: &live.keep }
+}
+
+/// Whether a rule asks on which calendar day something was done.
+fn counts_by_day(deed: &Deed, around: &Around<'_>) -> bool {
+    deed.action.is_some_and(|action| around.keep.levels.iter().any(|rule| rule.points(action).is_some()))
 }
 
 /// The number under which it is known what somebody did.

@@ -12,8 +12,8 @@ mod laws {
     use futures::executor::block_on;
 
     use crate::config::{Actions, Keep};
-    use crate::live::{Items, Live, UserState};
-    use crate::types::event::{Erase, Identify, Impression, Retraction, Seen, UserEvent};
+    use crate::live::{Items, Live, Side, UserState};
+    use crate::types::event::{Edge, Erase, Identify, Impression, Retraction, Seen, UserEvent};
     use crate::types::{Event, Id, Interaction, Millis, Person, Record, Schema, Value};
 
     /// A store under test: takes records in order of their sequence, and is read.
@@ -48,6 +48,7 @@ mod laws {
         people_merge_and_are_forgotten(&make(), &make());
         a_state_that_was_read_does_not_change(&make());
         who_wants_nothing_learnt_is_left_alone(&make());
+        ties_are_kept_with_both_ends_until_one_is_erased(&make());
     }
 
     #[test]
@@ -203,6 +204,27 @@ mod laws {
         // Later events under the id are a new person's.
         apply(store, vec![did("4", &who, "a", "click", 22), undo("1", None)]);
         assert_eq!(names(store, &read(store, &who).unwrap()), ["a"]);
+    }
+
+    fn ties_are_kept_with_both_ends_until_one_is_erased(store: &impl Subject) {
+        let tie = |from: &str, to: &str, time, deleted| {
+            let (from, to, relation) = (id(from), id(to), "follow".to_owned());
+            Event::Edge(Edge { from, to, relation, time, source: None, deleted })
+        };
+        let of = |who: &str, side| {
+            let state = read(store, &user(who)).unwrap();
+            state.ties.of("follow", side).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        apply(store, vec![tie("a", "b", 5, false), tie("c", "b", 6, false), tie("a", "c", 7, false)]);
+        assert_eq!(
+            (of("a", Side::To), of("b", Side::From)),
+            (vec!["c".into(), "b".into()], vec!["c".into(), "a".into()])
+        );
+        apply(store, vec![tie("c", "b", 8, true), tie("c", "b", 7, false)]);
+        assert_eq!((of("c", Side::To), of("b", Side::From)), (vec![], vec!["a".to_owned()]));
+        apply(store, vec![Event::Erase(Erase { person: user("a"), time: 9 })]);
+        assert_eq!((of("b", Side::From), of("c", Side::From)), (vec![], Vec::<String>::new()));
+        assert!(!read(store, &user("b")).unwrap().ties.name(&id("a")));
     }
 
     fn a_state_that_was_read_does_not_change(store: &impl Subject) {

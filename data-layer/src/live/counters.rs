@@ -167,6 +167,12 @@ impl Counters {
         self.series.iter().filter_map(|s| s.hours.last()).map(|b| i64::from(b.hour)).max()
     }
 
+    /// The newest day (since the epoch) with an action among those kept apart, where nothing newer was ever counted and taken back.
+    pub(super) fn newest_day(&self) -> Option<i64> {
+        let day = self.last_hour()?.div_euclid(24);
+        (i64::from(self.head).div_euclid(24) == day).then_some(day)
+    }
+
     /// Every hour kept apart, with its count, in no order.
     pub fn hours(&self) -> impl Iterator<Item = (i64, u32)> {
         self.series.iter().flat_map(|s| &s.hours).map(|b| (i64::from(b.hour), b.count))

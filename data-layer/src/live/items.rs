@@ -9,7 +9,9 @@ use super::dictionary::Dictionary;
 use super::ids::Ids;
 use super::merge::{Stamp, Stamped};
 use super::row::{ROW_DAYS, Row};
-use crate::config::Actions;
+use super::sources::Sources;
+use crate::config::{ActionId, Actions};
+use crate::types::event::Load;
 use crate::types::schema::RESERVED_ITEM;
 use crate::types::time::DAY;
 use crate::types::{Id, ItemEvent, Millis, Ordinal, Schema, Value, ValueType};
@@ -66,6 +68,10 @@ pub trait Items: Send + Sync {
 struct Serving {
     deleted: Stamped<bool>,
     hidden: bool,
+    /// Named without a source, or by one that is not told apart: stays, whatever sources leave out.
+    unsourced: bool,
+    /// No source names it any more.
+    gone: bool,
     from: Millis,
     until: Millis,
 }
@@ -83,6 +89,7 @@ pub struct ItemTable {
     sorted: Vec<(String, FieldId)>,
     columns: Vec<Column>,
     words: Dictionary,
+    sources: Sources,
 }
 
 impl Items for ItemTable {
@@ -103,7 +110,7 @@ impl Items for ItemTable {
     }
     fn can_serve(&self, item: Ordinal, now_ms: Millis) -> bool {
         let s = &self.serving[item as usize];
-        !s.deleted.value && !s.hidden && s.from <= now_ms && now_ms < s.until
+        !s.deleted.value && !s.gone && !s.hidden && s.from <= now_ms && now_ms < s.until
     }
     fn row(&self, item: Ordinal) -> &Row {
         &self.rows[item as usize]
@@ -195,7 +202,14 @@ impl ItemTable {
         }
         self.kinds.push((self.words.intern(DEFAULT_KIND), Stamp::NEVER));
         let deleted = Stamped::unsaid(false);
-        self.serving.push(Serving { deleted, hidden: false, from: Millis::MIN, until: Millis::MAX });
+        self.serving.push(Serving {
+            deleted,
+            hidden: false,
+            unsourced: false,
+            gone: false,
+            from: Millis::MIN,
+            until: Millis::MAX,
+        });
         self.rows.push(Row::default());
         self.counters.push(Counters::default());
         self.impressions.push(0);
@@ -231,13 +245,27 @@ impl ItemTable {
         if acts {
             self.act_on_reserved(at);
         }
+        let told = event.source.as_ref().is_some_and(|source| self.sources.say(source, item, event.time));
+        self.serving[at].unsourced |= !told;
+        self.serving[at].gone = !self.serving[at].unsourced && self.sources.gone(item);
         item
     }
 
-    /// Whether the item is deleted, as the newest event says.
+    /// Takes the beginning or the end of a load: what its source named before it began and not since is gone for that source when it has
+    /// ended, and is not served where no other source names it.
+    pub fn load(&mut self, load: &Load) {
+        if self.sources.load(load) {
+            for (item, serving) in (0..).zip(&mut self.serving) {
+                serving.gone = !serving.unsourced && self.sources.gone(item);
+            }
+        }
+    }
+
+    /// Whether the item is deleted, as the newest event says, or no source names it any more.
     #[must_use]
     pub fn deleted(&self, item: Ordinal) -> bool {
-        self.serving[item as usize].deleted.value
+        let serving = &self.serving[item as usize];
+        serving.deleted.value || serving.gone
     }
 
     /// When it was last said whether the item is deleted; `Millis::MIN` where it never was.
@@ -258,29 +286,35 @@ impl ItemTable {
         self.rows[item as usize].0[Row::IMPRESSIONS] = self.impressions[item as usize] as f32;
     }
 
-    /// Changes the counters of an item and brings its row up to date.
-    pub fn count(&mut self, item: Ordinal, actions: &Actions, change: impl FnOnce(&mut Counters)) {
-        let (counters, row) = (&mut self.counters[item as usize], &mut self.rows[item as usize].0);
-        change(counters);
-        row[Row::POSITIVE] = counters.positive(actions) as f32;
-        row[Row::INTERACTIONS] = counters.all() as f32;
-        row[Row::DAYS..Row::DAYS + ROW_DAYS].fill(0.0);
-        // Where an item's kept hours are empty, its last interaction is older than they reach, or there is none.
-        let Some(last) = counters.last_hour() else {
-            if counters.all() == 0 {
-                (row[Row::LAST], row[Row::HEAD]) = (0.0, 0.0);
-            }
-            return;
-        };
-        let head = last.div_euclid(24);
-        (row[Row::LAST], row[Row::HEAD]) = ((last as f64 / 24.0) as f32, head as f32);
-        for (hour, count) in counters.hours() {
-            if let Ok(back) = usize::try_from(head - hour.div_euclid(24))
-                && back < ROW_DAYS
-            {
-                row[Row::DAYS + back] += count as f32;
+    /// Counts an interaction with an item and brings its row up to date.
+    pub fn did(&mut self, item: Ordinal, actions: &Actions, action: ActionId, value: f64, time: Millis) {
+        let counters = &mut self.counters[item as usize];
+        let before = counters.newest_day();
+        counters.add(action, value, time);
+        let row = &mut self.rows[item as usize];
+        let newest = counters.newest_day();
+        if newest.is_none() || newest != before {
+            return row.follow(counters, actions);
+        }
+        // The days stand where they stood: one of them has one more.
+        row.follow_totals(counters, actions);
+        let day = time.div_euclid(DAY);
+        if let Some(back) = newest.and_then(|newest| usize::try_from(newest - day).ok())
+            && back < ROW_DAYS
+        {
+            row.0[Row::DAYS + back] += 1.0;
+            // Beyond this, adding one may change nothing.
+            if row.0[Row::DAYS + back] >= 8_388_608.0 {
+                row.follow(counters, actions);
             }
         }
+    }
+
+    /// Takes back what [`ItemTable::did`] counted.
+    pub fn undo(&mut self, item: Ordinal, actions: &Actions, action: ActionId, value: f64, time: Millis) {
+        let counters = &mut self.counters[item as usize];
+        counters.undo(action, value, time);
+        self.rows[item as usize].follow(counters, actions);
     }
 
     fn act_on_reserved(&mut self, at: usize) {

@@ -74,6 +74,11 @@ impl EmbeddedPeople {
         self.shard(person.partition()).write().get_mut(person).map(change)
     }
 
+    /// Changes what is known of everybody, one shard after another.
+    pub(crate) fn change_all(&self, change: impl Fn(&mut Kept)) {
+        self.shards.iter().for_each(|shard| shard.write().values_mut().for_each(&change));
+    }
+
     /// Drops a person; what was known.
     pub(crate) fn forget(&self, person: &Person) -> Option<Kept> {
         self.shard(person.partition()).write().remove(person)

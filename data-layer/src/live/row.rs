@@ -1,6 +1,8 @@
 //! The packed row of one item: sixteen `f32` in one cache line, for ranking. Exact totals are in [`super::Counters`]; a row
 //! is derived from them and never the other way round.
 
+use super::counters::Counters;
+use crate::config::Actions;
 use crate::types::Millis;
 use crate::types::time::DAY;
 
@@ -27,6 +29,38 @@ impl Row {
     pub const HEAD: usize = 5;
     /// First of [`ROW_DAYS`] counts of interactions: head, head − 1, … head − 7.
     pub const DAYS: usize = 6;
+
+    /// Brings what is derived from counters up to date.
+    pub fn follow(&mut self, counters: &Counters, actions: &Actions) {
+        self.follow_totals(counters, actions);
+        let row = &mut self.0;
+        row[Self::DAYS..Self::DAYS + ROW_DAYS].fill(0.0);
+        // Where an item's kept hours are empty, its last interaction is older than they reach, or there is none.
+        let Some(last) = counters.last_hour() else {
+            if counters.all() == 0 {
+                (row[Self::LAST], row[Self::HEAD]) = (0.0, 0.0);
+            }
+            return;
+        };
+        let head = last.div_euclid(24);
+        row[Self::HEAD] = head as f32;
+        for (hour, count) in counters.hours() {
+            if let Ok(back) = usize::try_from(head - hour.div_euclid(24))
+                && back < ROW_DAYS
+            {
+                row[Self::DAYS + back] += count as f32;
+            }
+        }
+    }
+
+    /// As [`Row::follow`], but for the days.
+    pub fn follow_totals(&mut self, counters: &Counters, actions: &Actions) {
+        self.0[Self::POSITIVE] = counters.positive(actions) as f32;
+        self.0[Self::INTERACTIONS] = counters.all() as f32;
+        if let Some(last) = counters.last_hour() {
+            self.0[Self::LAST] = (last as f64 / 24.0) as f32;
+        }
+    }
 
     /// Total weight of positive actions.
     #[must_use]
@@ -73,6 +107,32 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ActionId;
+    use crate::live::{ItemTable, Items};
+    use crate::types::{Id, Schema};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_row_kept_up_to_date_is_one_made_anew(
+            events in prop::collection::vec((0u8..4, 0..30 * DAY, any::<bool>()), 1..60),
+        ) {
+            let (actions, mut items) = (Actions::default(), ItemTable::new(&Schema::reserved()));
+            let item = items.intern_id(&Id::new("x").unwrap());
+            for (action, time, back) in events {
+                match back {
+                    true => items.undo(item, &actions, ActionId(action), 1.0, time),
+                    false => items.did(item, &actions, ActionId(action), 1.0, time),
+                }
+                let mut anew = Row::default();
+                anew.follow(items.counters(item), &actions);
+                // The last interaction of all stays known when its hour is no longer kept.
+                anew.0[Row::LAST] = items.row(item).0[Row::LAST];
+                anew.0[Row::HEAD] = items.row(item).0[Row::HEAD];
+                prop_assert_eq!(anew, *items.row(item));
+            }
+        }
+    }
 
     #[test]
     fn a_row_is_one_cache_line() {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::{Calendar, LevelRule, Points};
 use crate::log::format;
-use crate::types::event::{Erase, Identify, Impression, ItemEvent, Retraction, Seen, UserEvent};
+use crate::types::event::{Erase, Identify, Impression, ItemEvent, Load, Phase, Retraction, Seen, UserEvent};
 use crate::types::time::{DAY, HOUR};
 use crate::types::{Event, Interaction, Record};
 use crate::types::{Id, Millis, Value, ValueType};
@@ -37,8 +38,16 @@ fn records(events: &[Event]) -> Vec<Record> {
     (1..).zip(events).map(record).collect()
 }
 
+/// Bounds that no test reaches, and a rule of levels.
+fn keep() -> Keep {
+    let view = Actions::default().id("view").unwrap();
+    let points = vec![(view, Points { each: 5, a_day: Some(10) })];
+    let rule = LevelRule { name: "reader".into(), points, thresholds: vec![10] };
+    Keep { levels: vec![rule], calendar: Calendar::of("Asia/Shanghai").unwrap(), ..Keep::default() }
+}
+
 fn live(events: &[Event]) -> Live {
-    let live = Live::new(Actions::default(), schema());
+    let live = Live::with(Actions::default(), schema(), keep());
     live.apply(&records(events)).unwrap();
     live
 }
@@ -92,7 +101,9 @@ fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
         if actions.is_empty() && seen.is_empty() && counters.is_empty() && state.attributes.is_empty() {
             continue;
         }
-        let said = format!("{actions:?} {seen:?} {met:?} {counters:?} {:?}", state.attributes);
+        let (ties, levels) = (&state.ties, &state.levels);
+        let said =
+            format!("{actions:?} {seen:?} {met:?} {counters:?} {ties:?} {levels:?} {:?}", state.attributes);
         all.insert(format!("{person:?}"), said);
     }
     for item in 0..items.len() as Ordinal {
@@ -154,13 +165,24 @@ fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
         (-1..2i64).prop_map(|d| ("available_from", Some(Value::Int(NOW + d * DAY)))),
         (0..2i64).prop_map(|d| ("created", Some(Value::Int(NOW - d * DAY)))),
     ];
-    let item = (0..3u8, 0..4i64, prop::option::of(value), prop::option::of(any::<bool>()), 0..3u8);
-    let event = item.prop_map(|(item, time, value, deleted, kind)| {
+    let item = (0..3u8, 0..4i64, prop::option::of(value), prop::option::of(any::<bool>()), 0..3u8, 0..4u8);
+    let event = item.prop_map(|(item, time, value, deleted, kind, source)| {
+        let source = (source < 2).then(|| format!("s{source}"));
         let attributes = value.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let kind = (kind > 0).then(|| format!("k{kind}"));
-        Event::Item(ItemEvent { id: id(&format!("i{item}")), kind, time, source: None, attributes, deleted })
+        Event::Item(ItemEvent { id: id(&format!("i{item}")), kind, time, source, attributes, deleted })
     });
-    prop::collection::vec(event, 1..30)
+    let whole = (0..2u8, 0..4i64).prop_map(|(source, time)| {
+        let half = |phase, time| {
+            Event::Load(Load { source: format!("s{source}"), id: format!("{source} {time}"), phase, time })
+        };
+        [half(Phase::Begin, time), half(Phase::End, time + 1)]
+    });
+    let loads = prop::collection::vec(whole, 0..3);
+    (prop::collection::vec(event, 1..30), loads).prop_map(|(mut events, loads)| {
+        events.extend(loads.into_iter().flatten());
+        events
+    })
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -211,7 +233,7 @@ proptest! {
             format::decode_event(format::RECORD_VERSION, format::kind_of(event), &payload).unwrap()
         }).collect();
         prop_assert_eq!(&logged, &events);
-        let replayed = Live::new(Actions::default(), schema());
+        let replayed = Live::with(Actions::default(), schema(), keep());
         let (one, two) = (records(&logged), cut.index(logged.len()));
         replayed.apply(&one[..two]).unwrap();
         replayed.apply(&one[two..]).unwrap();
@@ -354,6 +376,63 @@ fn a_retyped_attribute_keeps_what_widens() {
     assert_eq!(value(&events), None);
     let events = [typed(ValueType::Int), say("x", Value::Int(2)), Event::Schema(schema())];
     assert_eq!(value(&events), None);
+}
+
+#[test]
+fn points_follow_the_day_where_the_person_is_and_what_is_taken_back() {
+    let who = Person::user(id("p0"));
+    let attributes =
+        BTreeMap::from([("timezone".to_owned(), Some(Value::String("America/New_York".into())))]);
+    let moved = Event::User(UserEvent { person: who.clone(), time: 1, source: None, attributes });
+    let view = |n: i64, time| interaction(Some(&format!("e{n}")), &who, "x", "view", time);
+    let points = |events: &[Event]| {
+        let live = live(events);
+        let state = live.person(&who).unwrap();
+        state.levels.get("reader").map_or(0, |tally| tally.points(&keep().levels[0]))
+    };
+    // Midnight in Shanghai is noon in New York, where it is one day all along.
+    let midnight = NOW - 8 * HOUR;
+    let day =
+        |from: i64| (from..from + 3).map(|n| view(n, midnight + n * HOUR - 3 * HOUR)).collect::<Vec<_>>();
+    let mut events = [day(0), day(3)].concat();
+    assert_eq!(points(&events), 20);
+    let there: Vec<Event> = std::iter::once(moved.clone()).chain(events.clone()).collect();
+    assert_eq!(points(&there), 10);
+    // Taken back on the day on which it counted, wherever they are by then.
+    events.push(moved);
+    let undo = |n: i64| Event::Retraction(Retraction { id: id(&format!("e{n}")), person: None, time: NOW });
+    events.extend([undo(0), undo(1)]);
+    assert_eq!(points(&events), 15);
+    events.extend([undo(2), undo(3), undo(4), undo(5)]);
+    assert_eq!(points(&events), 0);
+}
+
+#[test]
+fn what_a_source_leaves_out_of_a_whole_load_is_not_served() {
+    let item = |name: &str, source: Option<&str>, time| {
+        let (kind, attributes, deleted) = (None, BTreeMap::new(), None);
+        Event::Item(ItemEvent {
+            id: id(name),
+            kind,
+            time,
+            source: source.map(Into::into),
+            attributes,
+            deleted,
+        })
+    };
+    let load = |phase, time| Event::Load(Load { source: "shop".into(), id: "1".into(), phase, time });
+    let named = |name: &str, events: &[Event]| {
+        let live = live(events);
+        let items = live.items();
+        let at = items.ordinal(name).unwrap();
+        assert_eq!(items.deleted(at), !items.can_serve(at, NOW));
+        items.can_serve(at, NOW)
+    };
+    let mut events = vec![item("a", Some("shop"), 1), item("b", Some("shop"), 1), item("c", None, 1)];
+    events.extend([load(Phase::Begin, 10), item("b", Some("shop"), 11), load(Phase::End, 12)]);
+    assert_eq!(["a", "b", "c"].map(|name| named(name, &events)), [false, true, true]);
+    events.push(item("a", Some("shop"), 13));
+    assert!(named("a", &events));
 }
 
 #[test]

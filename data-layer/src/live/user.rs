@@ -2,10 +2,13 @@
 //! is kept is `people.rs`'s.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::counters::Counters;
+use super::levels::Tally;
 use super::marks::Marks;
 use super::merge::{Stamp, value_order};
+use super::ties::Ties;
 use crate::config::{ActionId, Keep};
 use crate::types::{Millis, Ordinal, Value};
 
@@ -48,6 +51,10 @@ pub struct UserState {
     pub counters: Counters,
     /// What was said about them.
     pub attributes: BTreeMap<String, Field>,
+    /// Whom they are tied to, and who is tied to them.
+    pub ties: Ties,
+    /// What they have earned, by the name of the rule.
+    pub levels: BTreeMap<Arc<str>, Tally>,
 }
 
 impl UserState {

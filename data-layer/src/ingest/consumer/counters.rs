@@ -36,11 +36,11 @@ impl Consumer for Counters {
         match effect {
             Effect::Did(deed) => {
                 let Some(action) = deed.action else { return };
-                stores.items.count(deed.item, stores.actions, |c| c.add(action, deed.value, deed.time));
+                stores.items.did(deed.item, stores.actions, action, deed.value, deed.time);
             }
             Effect::Undone(deed) => {
                 let Some(action) = deed.action else { return };
-                stores.items.count(deed.item, stores.actions, |c| c.undo(action, deed.value, deed.time));
+                stores.items.undo(deed.item, stores.actions, action, deed.value, deed.time);
             }
             _ => {}
         }

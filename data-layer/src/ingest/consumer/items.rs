@@ -1,4 +1,5 @@
-//! Attributes and deletion of items, field by field; items that are only named begin to exist where they are resolved.
+//! Attributes and deletion of items, field by field; items that are only named begin to exist where they are resolved. What a source no
+//! longer names when it has named everything is gone.
 
 use super::{Consumer, Effect, Stores};
 
@@ -15,8 +16,10 @@ impl Consumer for Items {
     }
 
     fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
-        if let Effect::Item(event) = effect {
-            stores.items.merge(event);
+        match effect {
+            Effect::Item(event) => drop(stores.items.merge(event)),
+            Effect::Load(load) => stores.items.load(load),
+            _ => {}
         }
     }
 }

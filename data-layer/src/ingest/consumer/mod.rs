@@ -3,16 +3,19 @@
 
 mod counters;
 mod items;
+mod levels;
 mod met;
 mod recent;
 mod seen;
+mod ties;
 mod together;
 mod trending;
 mod users;
 
 use crate::config::{Actions, Keep};
 use crate::live::together::Pair;
-use crate::live::{Deed, Ids, ItemTable, Lists, UserState};
+use crate::live::{Deed, Ids, ItemTable, Lists, Side, Tie, UserState};
+use crate::types::event::Load;
 use crate::types::{ItemEvent, Millis, Ordinal, UserEvent};
 
 /// What happened to one person, with names resolved to what the stores know. People who want nothing learnt never get here.
@@ -31,6 +34,15 @@ pub enum Change<'a> {
         /// When.
         time: Millis,
     },
+    /// A tie of theirs was said.
+    Tied {
+        /// By which relation.
+        relation: &'a str,
+        /// Whose it is.
+        side: Side,
+        /// With whom, and whether there is one.
+        tie: &'a Tie,
+    },
     /// They turn out to be somebody of whom this was known.
     Joined(&'a UserState),
 }
@@ -40,6 +52,8 @@ pub enum Change<'a> {
 pub enum Effect<'a> {
     /// Attributes or deletion of an item.
     Item(&'a ItemEvent),
+    /// A source begins or ends naming all its items.
+    Load(&'a Load),
     /// Somebody did something with an item.
     Did(Deed),
     /// It is taken back.
@@ -102,7 +116,7 @@ pub trait Consumer: Send + Sync {
 }
 
 /// Every consumer, in the order in which they see what happens; what is taken back they see the other way round.
-pub const ALL: [&dyn Consumer; 8] = [
+pub const ALL: [&dyn Consumer; 10] = [
     &items::Items,
     &users::Users,
     &recent::Recent,
@@ -110,6 +124,8 @@ pub const ALL: [&dyn Consumer; 8] = [
     &met::Met,
     &seen::Seen,
     &counters::Counters,
+    &levels::Levels,
+    &ties::Ties,
     &trending::Trending,
 ];
 

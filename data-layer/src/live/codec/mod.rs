@@ -23,6 +23,8 @@ const ACTIONS: u8 = 2;
 const MET: u8 = 3;
 const SEEN: u8 = 4;
 const COUNTERS: u8 = 5;
+const TIES: u8 = 6;
+const LEVELS: u8 = 7;
 
 /// Texts that a state names, numbered in order of first use.
 #[derive(Debug, Default)]
@@ -107,6 +109,8 @@ pub fn encode(state: &UserState, ids: &Ids, actions: &Actions) -> Vec<u8> {
     part(COUNTERS, state.counters == Default::default(), &|wire, w| {
         parts::write_counters(wire, w, &state.counters);
     });
+    part(TIES, state.ties.is_empty(), &|wire, _| parts::write_ties(wire, &state.ties));
+    part(LEVELS, state.levels.is_empty(), &|wire, w| parts::write_levels(wire, w, &state.levels));
     let mut all = Wire(Vec::with_capacity(parts.0.len() + 16 * writer.texts.list.len() + 4));
     all.0.push(VERSION);
     all.count(writer.texts.list.len());
@@ -169,7 +173,9 @@ fn decode_parts(
             MET => state.met = parts::read_marks(part, &mut reader)?,
             SEEN => state.seen = parts::read_marks(part, &mut reader)?,
             COUNTERS => state.counters = parts::read_counters(part, &reader)?,
-            other => return Err(format!("expected a part from 1 to {COUNTERS}, found {other}")),
+            TIES => state.ties = parts::read_ties(part)?,
+            LEVELS => state.levels = parts::read_levels(part, &reader)?,
+            other => return Err(format!("expected a part from 1 to {LEVELS}, found {other}")),
         }
         if !part.is_at_end() {
             return Err(format!("part {tag} is longer than what it holds"));

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::wire::{Read, Said, Wire};
 use super::{Reader, Writer};
 use crate::live::counters::{Bucket, Counters, Series};
+use crate::live::levels::{DayCount, Tally};
 use crate::live::marks::{Mark, Marks, Passed};
 use crate::live::merge::Stamp;
 use crate::live::sieve::{Sieve, Words};
 use crate::live::sum::Sum;
+use crate::live::ties::{Side, Tie, Ties};
 use crate::live::user::{Acted, Field};
-use crate::types::Value;
+use crate::types::{Id, Value};
 
 pub(super) fn write_attributes(wire: &mut Wire, attributes: &BTreeMap<String, Field>) {
     wire.count(attributes.len());
@@ -233,4 +235,66 @@ pub(in crate::live) fn read_series(read: &mut Read<'_>) -> Said<(u64, Sum, Vec<B
         list.push(Bucket { hour, count: read.number()?, micros: Sum::of(read.signed()?) });
     }
     Ok((count, micros, list))
+}
+
+pub(super) fn write_ties(wire: &mut Wire, ties: &Ties) {
+    wire.0.push(u8::from(ties.more()));
+    wire.count(ties.iter().count());
+    for (relation, side, list) in ties.iter() {
+        wire.text(relation);
+        wire.0.push(u8::from(side == Side::From));
+        wire.count(list.len());
+        for tie in list {
+            wire.text(tie.other.as_str());
+            write_stamp(wire, &tie.stamp);
+        }
+    }
+}
+
+pub(super) fn read_ties(read: &mut Read<'_>) -> Said<Ties> {
+    let mut ties = Ties::default();
+    let more = read.byte()? != 0;
+    for _ in 0..read.count(3)? {
+        let relation = read.text()?;
+        let side = if read.byte()? == 0 { Side::To } else { Side::From };
+        for _ in 0..read.count(5)? {
+            let other = Id::new(read.text()?).map_err(|e| e.to_string())?;
+            ties.say(relation, side, Tie { other, stamp: read_stamp(read)? }, usize::MAX);
+        }
+    }
+    ties.set_more(more);
+    Ok(ties)
+}
+
+pub(super) fn write_levels(wire: &mut Wire, writer: &mut Writer<'_>, levels: &BTreeMap<Arc<str>, Tally>) {
+    wire.count(levels.len());
+    for (rule, tally) in levels {
+        wire.text(rule);
+        let (before, days) = tally.parts();
+        wire.signed(before.into());
+        let mut days: Vec<&DayCount> = days.iter().collect();
+        days.sort_by_key(|d| (d.day, writer.names.name(d.action)));
+        wire.count(days.len());
+        for one in days {
+            wire.signed(one.day.into());
+            wire.count(writer.action(one.action));
+            wire.unsigned(one.count.into());
+        }
+    }
+}
+
+pub(super) fn read_levels(read: &mut Read<'_>, reader: &Reader<'_, '_>) -> Said<BTreeMap<Arc<str>, Tally>> {
+    let mut all = BTreeMap::new();
+    for _ in 0..read.count(3)? {
+        let rule = read.text()?;
+        let before = read.signed()?;
+        let mut days = Vec::new();
+        for _ in 0..read.count(3)? {
+            let (day, action, count) = (read.signed()?, reader.action(read)?, read.number()?);
+            days.extend(action.map(|action| DayCount { day, action, count }));
+        }
+        let tally = Tally::of(before, days).ok_or_else(|| format!("days of {rule:?} are not in order"))?;
+        all.insert(rule.into(), tally);
+    }
+    Ok(all)
 }

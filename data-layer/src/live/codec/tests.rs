@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Keep, Weight};
-use crate::live::{Acted, Field, Mark, Stamp};
+use crate::config::{Keep, LevelRule, Points, Weight};
+use crate::live::levels::day;
+use crate::live::{Acted, Field, Mark, Side, Stamp, Tie};
 use crate::types::{Id, Value};
 
 fn ids(names: impl Iterator<Item = u32>) -> Ids {
@@ -35,18 +36,24 @@ fn state() -> impl Strategy<Value = UserState> {
     let act = (0u32..50, 0u8..6, -50i8..50, prop_oneof![Just(1.0), -1e9..1e9], 0i64..1 << 45, any::<u64>());
     let mark = (0u32..50, any::<bool>(), 0i64..1 << 45);
     let attribute = ("[a-z]{1,6}", any::<i64>(), 0u8..3, prop::option::of(value()));
+    let tie = ("[a-c]", 0u8..9, any::<bool>(), any::<i64>(), any::<bool>());
     let lists = (
         prop::collection::vec(act, 0..20),
         prop::collection::vec(mark, 0..30),
         prop::collection::vec(attribute, 0..4),
+        prop::collection::vec(tie, 0..9),
     );
-    lists.prop_map(|(acts, marks, attributes)| {
+    lists.prop_map(|(acts, marks, attributes, ties)| {
         let (keep, ids) = (Keep { actions: 12, ..Keep::default() }, ids(0..50));
         let mut state = UserState::default();
         for (item, action, offset, value, time, key) in acts {
             let action = ActionId(action);
             state.act(Acted { item, action, offset, value, time, key }, &keep);
             state.counters.add(action, value, time);
+            let points = vec![(action, Points { each: 1, a_day: None })];
+            let rule =
+                LevelRule { name: ["a", "b"][usize::from(action.0 % 2)].into(), points, thresholds: vec![] };
+            state.levels.entry(rule.name.clone()).or_default().count(&rule, action, day(time, offset), false);
         }
         for (item, seen, time) in marks {
             if seen { &mut state.seen } else { &mut state.met }.add(item, time, 8, &ids);
@@ -54,6 +61,12 @@ fn state() -> impl Strategy<Value = UserState> {
         for (name, time, priority, value) in attributes {
             let stamp = Stamp { time, priority, present: value.is_some() };
             state.set(&name, &Field { value, stamp });
+        }
+        for (relation, other, to, time, present) in ties {
+            let (side, stamp) =
+                (if to { Side::To } else { Side::From }, Stamp { time, priority: 0, present });
+            let other = Id::new(&format!("u{other}")).unwrap();
+            state.ties.say(&relation, side, Tie { other, stamp }, 3);
         }
         state
     })
