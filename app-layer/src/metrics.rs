@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use data_layer::ingest::Ingest;
 use data_layer::publish::remote::Source;
 use metrics::{Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -18,7 +19,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 23] = [
+const HELP: [(&str, &str); 30] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -36,6 +37,13 @@ const HELP: [(&str, &str); 23] = [
     ("weir_table_cache_total", "lists asked of the caches of tables, by table and outcome"),
     ("weir_table_cache_bytes", "what the caches of tables hold, by table"),
     ("weir_log_position", "records in the event log that count"),
+    ("weir_log_lag_records", "records in the event log that do not count yet"),
+    ("weir_log_lag_seconds", "how long the oldest of them has waited"),
+    ("weir_log_groups_total", "groups of events that were written and synced together"),
+    ("weir_log_sync_microseconds_total", "time that took"),
+    ("weir_log_failed", "1 while the event log can't be written, such as on a full disk"),
+    ("weir_dedupe_bytes", "memory for what makes an event a repeat"),
+    ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
     (
         "weir_tables_refused",
         "newer generations that are not served or not published, because they are refused",
@@ -159,6 +167,27 @@ impl Metrics {
         }
     }
 
+    /// How the log gets on, and how far what applies it is behind.
+    fn log(&self, ingest: &Ingest) {
+        let gauge = |name, labels: &[(&'static str, &str)], value: f64| {
+            self.recorder.register_gauge(&key(name, labels), &META).set(value);
+        };
+        let count = |name, now| self.recorder.register_counter(&key(name, &[]), &META).absolute(now);
+        let stats = ingest.stats();
+        gauge("weir_log_lag_records", &[], stats.lag.records() as f64);
+        gauge("weir_log_lag_seconds", &[], stats.lag.millis() as f64 / 1e3);
+        gauge("weir_log_failed", &[], f64::from(u8::from(stats.failed.load(Ordering::Relaxed))));
+        gauge("weir_dedupe_bytes", &[], stats.remembered_bytes.load(Ordering::Relaxed) as f64);
+        count("weir_log_groups_total", stats.groups.load(Ordering::Relaxed));
+        count("weir_log_sync_microseconds_total", stats.sync_us.load(Ordering::Relaxed));
+        let Some(archive) = ingest.archive() else { return };
+        for (state, now) in
+            [("archived", &archive.segments), ("waiting", &archive.waiting), ("removed", &archive.removed)]
+        {
+            gauge("weir_archive_segments", &[("state", state)], now.load(Ordering::Relaxed) as f64);
+        }
+    }
+
     /// What keeps newer generations from being served, and how it goes with the store that tables are pulled from.
     fn source(&self, engine: &Engine) {
         let gauge = |name, value: f64| self.recorder.register_gauge(&key(name, &[]), &META).set(value);
@@ -198,6 +227,7 @@ impl Metrics {
                 let key = key("weir_ingest_total", &[("outcome", outcome)]);
                 self.recorder.register_counter(&key, &META).absolute(now);
             }
+            self.log(ingest);
         }
         self.tables(engine);
         self.source(engine);

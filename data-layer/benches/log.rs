@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use data_layer::config::Config;
-use data_layer::ingest::{Form, Ingest};
+use data_layer::ingest::{Form, Ingest, Receipt};
 use data_layer::log::{Entries, Stream, codec, format};
+use data_layer::{Error, Result};
 use futures::executor::block_on;
 
 const BATCH: usize = 100;
@@ -61,15 +62,29 @@ fn processor() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// All batches through some threads, each with so many under way.
-fn ingest(ingest: &Ingest, batches: &[String], senders: usize, flight: usize) {
-    let next = AtomicU64::new(0);
+/// Hands a batch over; where nobody is let in, again after a moment, as clients do. Counts how often that was.
+fn submit(ingest: &Ingest, body: &str, busy: &AtomicU64) -> impl Future<Output = Result<Receipt>> + use<> {
+    loop {
+        match ingest.submit(body.as_bytes(), Form::Ndjson, NOW) {
+            Ok(sent) => return sent,
+            Err(Error::Busy { .. }) => {
+                busy.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// All batches through some threads, each with so many under way. Gives how often nobody was let in.
+fn ingest(ingest: &Ingest, batches: &[String], senders: usize, flight: usize) -> u64 {
+    let (next, busy) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..senders {
             scope.spawn(|| {
                 let mut under_way = VecDeque::new();
                 while let Some(body) = batches.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    under_way.push_back(ingest.submit(body.as_bytes(), Form::Ndjson, NOW).expect("a body"));
+                    under_way.push_back(submit(ingest, body, &busy));
                     if under_way.len() == flight
                         && let Some(oldest) = under_way.pop_front()
                     {
@@ -82,6 +97,7 @@ fn ingest(ingest: &Ingest, batches: &[String], senders: usize, flight: usize) {
             });
         }
     });
+    busy.into_inner()
 }
 
 /// The same bytes in as many parts, each synced.
@@ -105,7 +121,8 @@ fn main() {
         }
     });
     let log = Ingest::open(&config).expect("an empty log");
-    let durable = timed(|| ingest(&log, &batches, senders, flight));
+    let mut busy = 0;
+    let durable = timed(|| busy = ingest(&log, &batches, senders, flight));
     let lag = log.stats().lag.records();
     let applied = timed(|| {
         while log.stats().lag.records() > 0 {
@@ -157,7 +174,7 @@ fn main() {
         events as f64 / groups as f64
     );
     println!("  of that in write and sync {:.0} %", 100.0 * synced.as_secs_f64() / durable.0.as_secs_f64());
-    println!("  {lag} were applied later, after {:.1?}", applied.0);
+    println!("  {lag} were applied later, after {:.1?}; nobody was let in {busy} times", applied.0);
     println!(
         "  {:.1} bytes of dedupe an event, {:.1} bytes of log",
         remembered as f64 / events as f64,

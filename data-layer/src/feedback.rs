@@ -6,7 +6,7 @@ use std::path::Path;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Result;
-use crate::log::Reader;
+use crate::archive::read;
 use crate::types::{Decision, Event, Id, Impression, Interaction, Millis, Person, Record, Seen};
 
 /// How long after a decision an interaction without its `request_id` still counts for it, where nothing else is said.
@@ -26,26 +26,26 @@ pub struct Outcome {
     pub actions: Vec<Vec<Reaction>>,
 }
 
-/// Joins the decisions of a log with what followed. An interaction or impression belongs to the decision with its
+/// Joins the decisions of a log, or of an archive of one, with what followed. An interaction or impression belongs to the decision with its
 /// `request_id`, else to the newest one of that person, at most `window` older, that holds the item. Retracted interactions
 /// and erased people are left out; what an anonymous person did is their user's once they were identified.
 ///
 /// Decisions come in the order of the log. All of them are held in memory.
 ///
 /// # Errors
-/// Those of [`Reader`].
+/// Those of [`read::events`].
 pub fn join(
     log_dir: &Path,
     namespace: &str,
     window: Millis,
 ) -> Result<impl Iterator<Item = Outcome> + use<>> {
     let mut people = Identities::default();
-    for record in Reader::events(log_dir, namespace)? {
+    for record in read::events(log_dir, namespace)? {
         people.learn(&record?);
     }
-    let decisions: Result<Vec<Decision>> = Reader::decisions(log_dir, namespace)?.collect();
+    let decisions: Result<Vec<Decision>> = read::decisions(log_dir, namespace)?.collect();
     let mut join = Join::new(decisions?, &people, window);
-    for record in Reader::events(log_dir, namespace)? {
+    for record in read::events(log_dir, namespace)? {
         join.take(&record?, &people);
     }
     Ok(join.outcomes.into_iter().flatten())

@@ -1,6 +1,7 @@
 //! Weir's data layer: dynamic and static data in, stores, and one access path out. It owns the nouns.
 
 pub mod access;
+pub mod archive;
 pub mod config;
 pub mod error;
 pub mod experiment;

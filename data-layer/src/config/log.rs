@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::ingest::check::AHEAD;
 use crate::ingest::dedupe::WINDOW;
+use crate::publish::remote::{Address, Options};
 use crate::types::Millis;
 use crate::types::time::{DAY, SECOND, parse_span};
 use crate::{Error, Result};
@@ -23,6 +24,10 @@ pub struct Log {
     pub dedupe: Millis,
     /// How far an event's time may lie ahead of the server's clock.
     pub ahead: Millis,
+    /// Where sealed segments become Parquet; `None`: nowhere, and nothing is ever removed.
+    pub archive: Option<Address>,
+    /// `[log.store]`: how the archive's store is spoken to.
+    pub store: Options,
 }
 
 /// Longest span for which events may be remembered, or lie ahead.
@@ -44,13 +49,25 @@ pub(super) struct RawLog {
     sync: Option<Sync>,
     dedupe: Option<String>,
     ahead: Option<String>,
+    archive: Option<String>,
+    #[serde(default)]
+    store: Options,
 }
 
 impl RawLog {
     /// Fills in defaults and checks; relative paths start from `folder`.
     pub(super) fn check(self, folder: &Path, wrong: &dyn Fn(&str, String) -> Error) -> Result<Log> {
+        let dir = folder.join(self.dir.unwrap_or_else(|| PathBuf::from("log")));
+        let archive = self.archive.map(|text| Address::parse(&text, folder)).transpose();
+        let archive = archive.map_err(|detail| wrong("log.archive", detail))?;
+        if matches!(&archive, Some(Address::Folder(place)) if *place == dir) {
+            return Err(wrong("log.archive", "expected another folder than log.dir".to_owned()));
+        }
+        self.store.check().map_err(|(key, detail)| wrong(&format!("log.store.{key}"), detail))?;
         Ok(Log {
-            dir: folder.join(self.dir.unwrap_or_else(|| PathBuf::from("log"))),
+            dir,
+            archive,
+            store: self.store,
             retention: retention(self.retention).map_err(|d| wrong("log.retention", d))?,
             sync: self.sync.unwrap_or(Sync::Batch),
             dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,

@@ -36,9 +36,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::archive::{Archivist, Bell, Standing};
 use crate::config::{Actions, Config};
 use crate::live::Live;
-use crate::log::{Lock, Stream, Writer};
+use crate::log::{Holds, Lock, Stream, Writer};
 use crate::types::{Decision, Event, Millis, Position, Schema, time};
 use crate::{Error, Result};
 
@@ -99,6 +100,9 @@ struct Inner {
     settled: Arc<ArcSwap<Schema>>,
     fixed: Arc<Schema>,
     threads: Mutex<Option<Threads>>,
+    /// Who needs what is in the log.
+    holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
+    archive: Option<Arc<Standing>>,
 }
 
 /// What runs until the end.
@@ -106,6 +110,7 @@ struct Inner {
 struct Threads {
     log: JoinHandle<Result<()>>,
     apply: JoinHandle<()>,
+    archive: Option<Archivist>,
 }
 
 impl Ingest {
@@ -145,13 +150,21 @@ impl Ingest {
         let (jobs, inbox) = channel();
         let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
         let told = Mutex::new(Flow::Open);
-        let outlet = Outlet { backlog, stats: Arc::clone(&stats), admission: Arc::clone(&admission), told };
+        let bell = Arc::<Bell>::default();
+        let archive = Arc::clone(&bell);
+        let (stats_too, room) = (Arc::clone(&stats), Arc::clone(&admission));
+        let outlet = Outlet { backlog, stats: stats_too, admission: room, told, archive };
         let outlet = Arc::new(outlet);
         let (out, applied) = (Arc::clone(&outlet), Arc::clone(&live));
         let log = start::spawn("weir-log", config, move || pipeline.run(&inbox, &out))?;
         let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
-        let (actions, threads) = (Arc::clone(live.actions()), Mutex::new(Some(Threads { log, apply })));
-        let inner = Inner { jobs, admission, ahead, actions, live, stats, settled, fixed, threads };
+        let holds = Arc::new(Mutex::new(Vec::new()));
+        let archivist = start::archive(config, producer, &holds, &bell)?;
+        let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
+        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist }));
+        let actions = Arc::clone(live.actions());
+        let inner =
+            Inner { jobs, admission, ahead, actions, live, stats, settled, fixed, threads, holds, archive };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -178,6 +191,17 @@ impl Ingest {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.inner.stats
+    }
+
+    /// Keeps in the log what somebody needs, for as long as the server runs.
+    pub fn hold(&self, holds: Arc<dyn Holds>) {
+        self.inner.holds.lock().push(holds);
+    }
+
+    /// How far the archive is, where there is one.
+    #[must_use]
+    pub fn archive(&self) -> Option<&Standing> {
+        self.inner.archive.as_deref()
     }
 
     /// The room for bodies, and whether the log takes any.
@@ -277,7 +301,7 @@ impl Ingest {
 
 impl Inner {
     fn close(&self) -> Result<()> {
-        let Some(Threads { log, apply }) = self.threads.lock().take() else { return Ok(()) };
+        let Some(Threads { log, apply, archive }) = self.threads.lock().take() else { return Ok(()) };
         // A thread that has ended already has dropped its end; joining tells why.
         let _ = self.jobs.send(Job::Close);
         let failed = |what| Error::Io {
@@ -286,6 +310,8 @@ impl Inner {
         };
         let logged = log.join().unwrap_or_else(|_| Err(failed("log")));
         let applied = apply.join().map_err(|_| failed("apply"));
+        // What it has not archived it does at the next start.
+        drop(archive);
         logged.and(applied)
     }
 }

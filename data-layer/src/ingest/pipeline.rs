@@ -15,6 +15,7 @@ use super::backlog::{Backlog, Group, Lag};
 use super::dedupe::Dedupe;
 use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
+use crate::archive::Bell;
 use crate::live::Live;
 use crate::log::{Lock, Writer, format};
 use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema};
@@ -114,6 +115,8 @@ pub(super) struct Outlet {
     pub admission: Arc<Admission>,
     /// What was told last.
     pub told: Mutex<Flow>,
+    /// Rung when a segment is sealed.
+    pub archive: Arc<Bell>,
 }
 
 impl Outlet {
@@ -152,6 +155,7 @@ impl Pipeline {
     /// Works until it is closed.
     pub(super) fn run(mut self, jobs: &Receiver<Job>, out: &Outlet) -> Result<()> {
         let _closing = Closing(&out.backlog);
+        let mut segment = self.events.segment();
         let mut unsynced: Option<Instant> = None;
         let mut failed: Option<Instant> = None;
         loop {
@@ -169,6 +173,10 @@ impl Pipeline {
             };
             if !batches.is_empty() {
                 failed = (!self.commit(batches, out)).then(Instant::now);
+            }
+            if self.events.segment() != segment {
+                segment = self.events.segment();
+                out.archive.ring();
             }
             if failed.is_some_and(|since| since.elapsed() >= RETRY) {
                 // Somebody may try whether it works again.

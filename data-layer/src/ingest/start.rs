@@ -1,11 +1,15 @@
 //! The start of the way in: the live store and the memory of duplicates, made again from the log. Not for what goes on then.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
+
 use super::dedupe::{self, Dedupe};
+use crate::archive::{Archivist, Bell, Store, Work};
 use crate::config::Config;
 use crate::live::Live;
-use crate::log::{self, EntryRef, Stream, format, record};
+use crate::log::{self, EntryRef, Holds, Stream, format, record};
 use crate::{Error, Result};
 
 /// Starts a thread of that name.
@@ -23,6 +27,9 @@ pub(super) fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedup
     let folder = config.events_folder();
     let with_keys = dedupe.is_some();
     let decode = |entry: EntryRef<'_>| {
+        if entry.kind == format::VOID {
+            return Ok(None);
+        }
         let record = record(entry, &folder)?;
         // Older versions wrote another payload for the same content.
         let key = match entry.version {
@@ -48,4 +55,23 @@ pub(super) fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedup
     })?;
     live.follow(producer.unwrap_or(live.applied().producer));
     Ok(())
+}
+
+/// Starts the thread that archives, where the configuration names an archive.
+pub(super) fn archive(
+    config: &Config,
+    producer: u64,
+    holds: &Arc<Mutex<Vec<Arc<dyn Holds>>>>,
+    bell: &Arc<Bell>,
+) -> Result<Option<Archivist>> {
+    let Some(address) = &config.log.archive else { return Ok(None) };
+    let work = Work {
+        folder: config.log.dir.join(&config.namespace),
+        producer,
+        store: Store::open(address, &config.log.store, &config.namespace)?,
+        retention: config.log.retention,
+        holds: Arc::clone(holds),
+        bell: Arc::clone(bell),
+    };
+    Archivist::start(work).map(Some)
 }

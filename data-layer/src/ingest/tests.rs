@@ -455,3 +455,31 @@ fn no_room_is_left_behind() {
     room.set_flow(Flow::Open);
     assert_eq!(send(&ingest, &click("c")).accepted, 1);
 }
+
+/// Yesterday's events are in the archive soon after today's first, and read there as they are in the log.
+#[test]
+fn what_is_sealed_is_archived_while_events_come() {
+    let world = World::with("[log]\narchive = \"old\"\nretention = \"1d\"\n");
+    let ingest = world.open();
+    for n in 0..3 {
+        let body = click(&format!("yesterday {n}")).replace(&NOW.to_string(), &(NOW - DAY).to_string());
+        let sent = send_at(&ingest, &body, NOW - DAY);
+        assert_eq!(sent.accepted, 1);
+    }
+    send(&ingest, &click("today"));
+    ingest.close().unwrap();
+    // It looks at once when it starts.
+    let ingest = world.open();
+    let standing = ingest.archive().unwrap();
+    while standing.segments.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let old = crate::archive::read::events(&world.folder.path().join("old"), "main").unwrap();
+    let old: Vec<_> = old.map(Result::unwrap).collect();
+    let new: Vec<_> = Reader::events(&world.config.log.dir, "main").unwrap().map(Result::unwrap).collect();
+    assert_eq!((old.len(), new.len()), (3, 4));
+    assert_eq!(old, new[..3]);
+    ingest.close().unwrap();
+    // Far older than retention, and archived; but a start needs it.
+    assert_eq!(clicks(world.open().live(), "i1"), 4);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entries::{Entry, segments};
-use super::format::Stream;
+use super::format::{Stream, VOID};
 use super::growth::Growth;
 use super::mark::Mark;
 use super::record;
@@ -83,13 +83,17 @@ impl Cursor {
         }
     }
 
-    /// As [`Cursor::read`], the event.
+    /// The next event that is on the disk; records that were erased are passed over.
     ///
     /// # Errors
     /// As [`Cursor::read`]; [`Error::Corrupt`] for a payload that is no event of its kind.
     pub fn read_record(&mut self) -> Result<Option<Record>> {
-        let entry = self.read()?;
-        entry.map(|entry| record(entry.as_ref(), &self.folder)).transpose()
+        loop {
+            match self.read()? {
+                Some(entry) if entry.kind == VOID => {}
+                entry => return entry.map(|entry| record(entry.as_ref(), &self.folder)).transpose(),
+            }
+        }
     }
 
     /// Waits until there may be more. Needs a tokio runtime with time where the log is another process's.

@@ -112,6 +112,12 @@ impl Entries {
         Ok(Self::over(folder, stream, waiting, true))
     }
 
+    /// The records of one segment that is sealed.
+    #[must_use]
+    pub fn sealed(folder: &Path, stream: Stream, first: u64, path: &Path) -> Self {
+        Self::over(folder, stream, [(first, path.to_owned())].into(), false)
+    }
+
     /// The records of some segments that follow each other; `newest` says that the last of them is the newest of the log.
     pub(super) fn over(
         folder: &Path,

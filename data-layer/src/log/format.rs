@@ -176,6 +176,9 @@ pub fn encode_record(
 /// Kind of a decision's record. Those of events are given by [`kind_of`].
 pub const DECISION: u8 = 32;
 
+/// Kind of a record that was erased: it keeps its sequence, says nothing, and readers pass it over.
+pub const VOID: u8 = 11;
+
 /// The payload of an event in the version that this program writes.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod entries;
 pub mod format;
 pub mod growth;
+pub mod holds;
 pub mod lock;
 pub mod mark;
 pub mod replay;
@@ -22,6 +23,7 @@ pub use cursor::Cursor;
 pub use entries::{Entries, Entry};
 pub use format::Stream;
 pub use growth::Growth;
+pub use holds::Holds;
 pub use lock::Lock;
 pub use segment::EntryRef;
 pub use writer::Writer;
@@ -54,7 +56,8 @@ impl Reader {
     ) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
         let folder = existing(log_dir, namespace)?.join(Stream::Events.folder());
         let entries = Entries::open(&folder, Stream::Events, from)?;
-        let wanted = entries.filter(move |e| e.as_ref().map_or(true, |e| e.sequence >= from));
+        let says = move |entry: &Entry| entry.sequence >= from && entry.kind != format::VOID;
+        let wanted = entries.filter(move |entry| entry.as_ref().map_or(true, says));
         Ok(wanted.map(move |entry| record(entry?.as_ref(), &folder)))
     }
 
@@ -77,12 +80,23 @@ impl Reader {
     ) -> Result<impl Iterator<Item = Result<Decision>> + use<>> {
         let folder = existing(log_dir, namespace)?.join(Stream::Decisions.folder());
         let entries = Entries::open(&folder, Stream::Decisions, 0)?;
-        Ok(entries.map(move |entry| {
-            let entry = entry?;
-            let entry = entry.as_ref();
-            format::decode_decision(entry.kind, entry.payload).map_err(|d| undecodable(&entry, &folder, d))
-        }))
+        let wanted = entries.filter(|entry| entry.as_ref().map_or(true, |e| e.kind != format::VOID));
+        Ok(wanted.map(move |entry| decision(entry?.as_ref(), &folder)))
     }
+}
+
+/// The decision of an entry of the log in `folder`.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a payload that is none.
+pub fn decision(entry: EntryRef<'_>, folder: &Path) -> Result<Decision> {
+    format::decode_decision(entry.kind, entry.payload).map_err(|d| undecodable(&entry, folder, d))
+}
+
+/// Whether a folder holds the log of a namespace.
+#[must_use]
+pub fn is_log(log_dir: &Path, namespace: &str) -> bool {
+    log_dir.join(namespace).is_dir()
 }
 
 /// The event of an entry of the log in `folder`.

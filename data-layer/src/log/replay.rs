@@ -41,6 +41,17 @@ pub fn replay<T: Send>(
     let mut list = segments(folder)?;
     let before = list.partition_point(|(first, _)| *first <= from).saturating_sub(1);
     list.drain(..before);
+    if let Some((first, _)) = list.first()
+        && *first > from.max(1)
+    {
+        return Err(Error::NotFound {
+            what: "record",
+            name: format!("{} of {}", from.max(1), folder.display()),
+            hint: format!(
+                "; the log begins with {first}: restore a snapshot, or bring its segments back from a backup"
+            ),
+        });
+    }
     let (senders, receivers): (Vec<_>, Vec<_>) = list.iter().map(|_| sync_channel(CHUNKS)).unzip();
     let senders: Vec<parking_lot::Mutex<Option<SyncSender<Part<T>>>>> =
         senders.into_iter().map(|sender| parking_lot::Mutex::new(Some(sender))).collect();

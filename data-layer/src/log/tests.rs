@@ -398,6 +398,54 @@ fn a_replay_on_many_threads_is_the_log_in_order() {
     let (end, all) = read(0);
     assert!(matches!(end.unwrap_err(), Error::Corrupt { path, offset: 64, .. } if path == list[4].1));
     assert!((list[4].0 - 2..list[4].0).contains(&all.last().unwrap().0));
+    fs::remove_file(&list[0].1).unwrap();
+    assert!(read(0).0.unwrap_err().to_string().contains(&format!("begins with {}", list[1].0)));
+    assert!(read(list[1].0).1[0].0 >= list[1].0);
     fs::remove_file(&list[2].1).unwrap();
-    assert!(read(0).0.unwrap_err().to_string().contains("a segment is missing"));
+    assert!(read(list[1].0).0.unwrap_err().to_string().contains("a segment is missing"));
+}
+
+/// So that each day's events can be archived soon after it ended, however few they are.
+#[test]
+fn another_day_starts_another_segment() {
+    let folder = Folder::new();
+    let append = |day: i64, payload: &[u8]| {
+        let mut writer = folder.writer();
+        for hour in [1, 2] {
+            writer.append(1, 0, (day * 24 + hour) * 3_600_000, payload);
+            writer.flush().unwrap();
+        }
+    };
+    // The second day is the first one's again: a clock that steps back seals nothing.
+    for day in [5, 5, 4, 6, 6, 9] {
+        append(day, b"x");
+    }
+    let firsts: Vec<u64> = segments(&folder.events()).unwrap().into_iter().map(|(first, _)| first).collect();
+    assert_eq!(firsts, [1, 7, 11]);
+    assert_eq!(folder.read().unwrap().len(), 12);
+}
+
+#[test]
+fn an_erased_record_is_passed_over_and_keeps_its_place() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    let load = |n: i64| {
+        let json = format!(r#"{{"type":"load","source":"s","id":"{n}","phase":"end","time":{n}}}"#);
+        serde_json::from_str::<Event>(&json).unwrap()
+    };
+    for n in 1..=4 {
+        let payload = format::encode_event(&load(n)).unwrap();
+        match n {
+            2 | 4 => writer.append(format::VOID, 7, n, b""),
+            _ => writer.append(10, 0, n, &payload),
+        };
+    }
+    writer.flush().and_then(|()| writer.sync()).unwrap();
+    let left = [(1, load(1)), (3, load(3))];
+    let read = Reader::events(folder.temp.path(), "main").unwrap().map(Result::unwrap);
+    assert_eq!(read.map(|r| (r.sequence, r.event)).collect::<Vec<_>>(), left);
+    let mut cursor = Reader::follow(folder.temp.path(), "main", 0).unwrap();
+    let followed = std::iter::from_fn(|| cursor.read_record().unwrap());
+    assert_eq!(followed.map(|r| (r.sequence, r.event)).collect::<Vec<_>>(), left);
+    assert_eq!(cursor.position().sequence, 4);
 }

@@ -13,6 +13,7 @@ use super::format::{SEGMENT_HEADER, SegmentHeader, Stream, encode_record};
 use super::growth::Growth;
 use super::mark::{Mark, Marker};
 use super::segment::path_of;
+use crate::types::time::DAY;
 use crate::types::{Millis, Partition};
 use crate::{Error, Result};
 
@@ -35,6 +36,10 @@ pub struct Writer {
     /// Sequence of the last record that is buffered.
     last: u64,
     buffer: Vec<u8>,
+    /// Newest day, in UTC, of a record of the segment or the buffer.
+    day: Millis,
+    /// Whether the buffer begins another day than the segment has.
+    turned: bool,
     /// Why the segment may hold other bytes than it should behind what is synced.
     broken: Option<String>,
     segment_bytes: u64,
@@ -59,8 +64,9 @@ impl Writer {
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let newest = segments(folder)?.last().map_or(0, |(first, _)| *first);
         let mut entries = Entries::open(folder, stream, newest)?;
-        for entry in entries.by_ref() {
-            entry?;
+        let mut day = Millis::MIN;
+        while let Some(entry) = entries.next_ref()? {
+            day = day.max(entry.received_ms.div_euclid(DAY));
         }
         let producer = match entries.producer() {
             Some(known) => known,
@@ -92,7 +98,7 @@ impl Writer {
         let (marker, growth) = (Marker::open(folder, &mark)?, Arc::new(Growth::new(mark)));
         let (folder, buffer) = (folder.to_owned(), Vec::new());
         let written = End { len, sequence: last };
-        let (synced, broken, segment_bytes) = (written, None, SEGMENT_BYTES);
+        let (synced, broken, segment_bytes, turned) = (written, None, SEGMENT_BYTES, false);
         Ok(Self {
             folder,
             header,
@@ -104,6 +110,8 @@ impl Writer {
             synced,
             last,
             buffer,
+            day,
+            turned,
             broken,
             segment_bytes,
         })
@@ -127,6 +135,12 @@ impl Writer {
         Arc::clone(&self.growth)
     }
 
+    /// Sequence with which the newest segment begins; those before it are sealed.
+    #[must_use]
+    pub fn segment(&self) -> u64 {
+        self.header.first
+    }
+
     /// Sequence of the last record, written or buffered; 0 before the first.
     #[must_use]
     pub fn last(&self) -> u64 {
@@ -148,6 +162,11 @@ impl Writer {
     /// Buffers a record and gives it its sequence.
     pub fn append(&mut self, kind: u8, partition: Partition, received_ms: Millis, payload: &[u8]) -> u64 {
         self.last += 1;
+        let day = received_ms.div_euclid(DAY);
+        if day > self.day {
+            self.turned |= self.day != Millis::MIN;
+            self.day = day;
+        }
         encode_record(&mut self.buffer, kind, partition, self.last, received_ms, payload);
         self.last
     }
@@ -226,7 +245,8 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        if self.written.len < self.segment_bytes || self.written.len <= SEGMENT_HEADER as u64 {
+        let full = self.written.len >= self.segment_bytes || self.turned;
+        if !full || self.written.len <= SEGMENT_HEADER as u64 {
             return Ok(());
         }
         self.sync()?;
@@ -234,6 +254,7 @@ impl Writer {
         (self.path, self.file, self.written.len) = create(&self.folder, &header)?;
         self.synced = self.written;
         self.header = header;
+        self.turned = false;
         self.mark();
         Ok(())
     }

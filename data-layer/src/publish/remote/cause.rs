@@ -12,7 +12,7 @@ const SECRETS: [&str; 4] =
 const LONGEST: usize = 300;
 
 /// The error for something in a store: where it is, and what the store said.
-pub(super) fn error(place: impl Into<String>, said: &Said) -> Error {
+pub(crate) fn error(place: impl Into<String>, said: &Said) -> Error {
     Error::Store { place: place.into(), detail: hide(&words(said), |name| std::env::var(name).ok()) }
 }
 

@@ -5,7 +5,7 @@
 //! **Invariant:** keys come from the environment, and appear in no address, log or error.
 
 mod address;
-mod cause;
+pub(crate) mod cause;
 mod pull;
 mod push;
 #[cfg(test)]
@@ -264,7 +264,8 @@ fn allowed() -> bool {
         .is_ok_and(|value| ["1", "true"].contains(&value.to_ascii_lowercase().as_str()))
 }
 
-fn s3(bucket: &str, options: &Options) -> object_store::Result<Arc<dyn ObjectStore>> {
+/// Opens a bucket.
+pub(crate) fn s3(bucket: &str, options: &Options) -> object_store::Result<Arc<dyn ObjectStore>> {
     // The first one stays, whoever chose it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = ClientOptions::new()
