@@ -282,7 +282,6 @@ impl Ingest {
     }
 
     fn send(&self, taken: Result<Taken>) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
-        let jobs = self.inner.jobs.clone();
         let batch = taken.map(|taken| {
             let Taken { events, mut rejected, received_ms, room } = taken;
             let (schema, fixed) = (self.inner.settled.load(), &self.inner.fixed);
@@ -290,12 +289,13 @@ impl Ingest {
             let (reply, answer) = oneshot::channel();
             (Batch { events, rejected, received_ms, reply, room }, answer)
         });
-        async move {
-            let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-            let (batch, answer) = batch?;
-            jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?
-        }
+        // At once, not when somebody waits for the answer: what is under way together is synced together.
+        let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+        let sent = batch.and_then(|(batch, answer)| match self.inner.jobs.send(Job::Batch(batch)) {
+            Ok(()) => Ok(answer),
+            Err(_) => Err(closed()),
+        });
+        async move { sent?.await.map_err(|_| closed())? }
     }
 }
 
