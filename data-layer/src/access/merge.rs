@@ -31,9 +31,10 @@ impl<'a> Merger<'a> {
         let Some(name) = &self.spec.live else { return };
         let key = if key == EVERYBODY { "" } else { key };
         self.has_live = match self.spec.live_half_life {
-            None => self.live.list(name, key, usize::MAX, &mut self.fresh),
+            None => self.live.at(name, key, self.now_ms, usize::MAX, &mut self.fresh, None),
             Some(half_life) => {
-                let known = self.live.dated(name, key, usize::MAX, &mut self.fresh, &mut self.times);
+                let times = Some(&mut self.times);
+                let known = self.live.at(name, key, self.now_ms, usize::MAX, &mut self.fresh, times);
                 for (scored, time) in self.fresh.iter_mut().zip(&self.times) {
                     scored.score *= fade(half_life, self.now_ms, *time);
                 }

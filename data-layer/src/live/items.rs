@@ -261,6 +261,12 @@ impl ItemTable {
         }
     }
 
+    /// Whether the item is deleted, as the newest event says; whatever sources name.
+    #[must_use]
+    pub fn said_deleted(&self, item: Ordinal) -> bool {
+        self.serving[item as usize].deleted.value
+    }
+
     /// Whether the item is deleted, as the newest event says, or no source names it any more.
     #[must_use]
     pub fn deleted(&self, item: Ordinal) -> bool {

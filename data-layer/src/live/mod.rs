@@ -10,6 +10,7 @@ pub mod contract;
 pub mod counters;
 pub mod deeds;
 pub mod dictionary;
+pub mod fresh;
 pub mod ids;
 pub mod items;
 pub mod levels;
@@ -43,6 +44,7 @@ use crate::types::{Millis, Ordinal, Person, Position, Schema};
 pub use column::Cell;
 pub use counters::Counters;
 pub use deeds::{Deed, Deeds};
+pub use fresh::Fresh;
 pub use ids::Ids;
 pub use items::{FieldId, ItemTable, Items};
 pub use levels::Tally;
@@ -83,6 +85,23 @@ pub trait LiveLists: Send + Sync {
         times.extend(out[before..].iter().map(|_| None));
         known
     }
+
+    /// [`LiveLists::list`] as of a moment, for lists that change with time by themselves, and with `times` as [`LiveLists::dated`].
+    fn at(
+        &self,
+        name: &str,
+        key: &str,
+        now_ms: Millis,
+        at_most: usize,
+        out: &mut Vec<Scored>,
+        times: Option<&mut Vec<Option<Millis>>>,
+    ) -> bool {
+        let _ = now_ms;
+        match times {
+            Some(times) => self.dated(name, key, at_most, out, times),
+            None => self.list(name, key, at_most, out),
+        }
+    }
 }
 
 /// A read lock on the item table. Hold it for one request's computing, one at a time on a thread, never across an await or a
@@ -99,6 +118,8 @@ pub struct Lists {
     pub trending: Trending,
     /// What the same people act on.
     pub together: Together,
+    /// What is new.
+    pub fresh: Fresh,
 }
 
 /// The live side of one namespace. What records do to it is in `ingest/apply.rs`.
@@ -223,7 +244,8 @@ impl Live {
         &self.actions
     }
 
-    /// The live lists: `trending` under the empty key for all items, under a kind for those of that kind; `together` under the id of an item.
+    /// The live lists: `trending` under the empty key for all items, under a kind for those of that kind; `together` under the id of an item; `fresh`, by kind as `trending`, which
+    /// [`LiveLists::at`] gives.
     #[must_use]
     pub fn lists(&self) -> &dyn LiveLists {
         self
@@ -282,5 +304,28 @@ impl LiveLists for Live {
             |scored: &Scored| (name == "trending").then(|| lists.trending.newest(scored.item)).flatten();
         times.extend(out[before..].iter().map(newest));
         known
+    }
+
+    fn at(
+        &self,
+        name: &str,
+        key: &str,
+        now_ms: Millis,
+        at_most: usize,
+        out: &mut Vec<Scored>,
+        times: Option<&mut Vec<Option<Millis>>>,
+    ) -> bool {
+        if name == "fresh" {
+            let (lists, before) = (self.lists.read(), out.len());
+            let known = lists.fresh.list(key, now_ms, at_most, out);
+            if let Some(times) = times {
+                times.extend(out[before..].iter().map(|scored| lists.fresh.begins(scored.item)));
+            }
+            return known;
+        }
+        match times {
+            Some(times) => self.dated(name, key, at_most, out, times),
+            None => self.list(name, key, at_most, out),
+        }
     }
 }

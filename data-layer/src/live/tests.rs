@@ -113,6 +113,12 @@ fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
             all.insert(format!("together {}", items.id(item)), format!("{near:?}"));
         }
     }
+    for now in [NOW - DAY, NOW] {
+        let mut fresh = Vec::new();
+        live.lists().at("fresh", "", now, 500, &mut fresh, None);
+        let fresh: Vec<_> = fresh.iter().map(|s| (items.id(s.item), s.score.to_bits())).collect();
+        all.insert(format!("fresh {now}"), format!("{fresh:?}"));
+    }
     for kind in ["", "item", "k1", "k2"] {
         let mut trending = Vec::new();
         live.lists().list("trending", kind, 500, &mut trending);
@@ -376,6 +382,35 @@ fn a_retyped_attribute_keeps_what_widens() {
     assert_eq!(value(&events), None);
     let events = [typed(ValueType::Int), say("x", Value::Int(2)), Event::Schema(schema())];
     assert_eq!(value(&events), None);
+}
+
+#[test]
+fn an_item_is_new_when_it_may_be_shown_and_without_another_event() {
+    let say = |name: &str, deleted, attributes: &[(&str, i64)]| {
+        let attributes = attributes.iter().map(|(n, t)| ((*n).to_owned(), Some(Value::Int(*t)))).collect();
+        Event::Item(ItemEvent {
+            id: id(name),
+            kind: Some("k1".into()),
+            time: 1,
+            source: None,
+            attributes,
+            deleted,
+        })
+    };
+    let live = live(&[
+        say("a", None, &[("created", NOW - DAY)]),
+        say("b", None, &[("created", NOW - 2 * DAY), ("available_from", NOW)]),
+        say("c", Some(true), &[("created", NOW - DAY)]),
+        say("d", None, &[]),
+    ]);
+    let fresh = |now| {
+        let (mut out, mut times) = (Vec::new(), Vec::new());
+        assert!(live.lists().at("fresh", "k1", now, 9, &mut out, Some(&mut times)));
+        let items = live.items();
+        out.iter().zip(times).map(|(s, t)| (items.id(s.item).to_string(), t)).collect::<Vec<_>>()
+    };
+    assert_eq!(fresh(NOW - 1), [("a".to_owned(), Some(NOW - DAY))]);
+    assert_eq!(fresh(NOW), [("b".to_owned(), Some(NOW)), ("a".to_owned(), Some(NOW - DAY))]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! and on items; both are pure functions of what they are given, and none looks at a clock, so that replay equals the first run.
 
 mod counters;
+mod fresh;
 mod items;
 mod levels;
 mod met;
@@ -116,7 +117,7 @@ pub trait Consumer: Send + Sync {
 }
 
 /// Every consumer, in the order in which they see what happens; what is taken back they see the other way round.
-pub const ALL: [&dyn Consumer; 10] = [
+pub const ALL: [&dyn Consumer; 11] = [
     &items::Items,
     &users::Users,
     &recent::Recent,
@@ -127,6 +128,7 @@ pub const ALL: [&dyn Consumer; 10] = [
     &levels::Levels,
     &ties::Ties,
     &trending::Trending,
+    &fresh::Fresh,
 ];
 
 /// Lets every consumer see what happened to a person.
