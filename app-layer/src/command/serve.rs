@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use data_layer::Config;
 use data_layer::access::Scrubber;
+use data_layer::ingest::stream::Streams;
 use data_layer::publish::{SETTLE, Watch};
 
 use super::ConfigFile;
@@ -41,6 +42,7 @@ pub fn run(args: &Args) -> Result<()> {
     let poller = poll(Arc::clone(&engine), Arc::clone(&stop))?;
     let scrubber = scrub(Arc::clone(&engine), Arc::clone(&stop))?;
     let puller = pull(&engine, &stop)?;
+    let streams = engine.ingest().map(|ingest| Streams::start(engine.config(), ingest)).transpose()?;
     let served = actix_web::rt::System::new().block_on(async {
         let (server, addresses) = bind(Arc::clone(&engine))?;
         for address in addresses {
@@ -55,6 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
         server.await.map_err(Error::io("server"))
     });
     stop.store(true, Ordering::Release);
+    drop(streams);
     if let Some(source) = engine.source() {
         source.stop();
     }

@@ -10,9 +10,11 @@ mod overlay;
 mod raw;
 mod server;
 mod size;
+mod streams;
 mod tables;
 pub mod toml_file;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::types::{DEFAULT_NAMESPACE, Schema};
@@ -26,6 +28,7 @@ pub use live::{Backend, Live};
 pub use log::{Log, Sync};
 pub use server::{ApiKey, Right, Secret, Server};
 pub use size::parse as parse_size;
+pub use streams::{Start, StreamOptions};
 pub use tables::{TableOptions, Tables, VerifyWhen};
 
 /// Everything `weir.toml` says, with absolute or caller-relative paths, defaults filled in and values checked.
@@ -43,6 +46,8 @@ pub struct Config {
     pub log: Log,
     /// `[live]`.
     pub live: Live,
+    /// `[streams.NAME]`, by name.
+    pub streams: BTreeMap<String, StreamOptions>,
     /// `[tables]`.
     pub tables: Tables,
     /// `[models]`.

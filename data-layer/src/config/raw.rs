@@ -9,6 +9,7 @@ use super::levels::{self, Calendar, RawLevel};
 use super::live::RawLive;
 use super::log::RawLog;
 use super::server::RawServer;
+use super::streams::{self, RawStream};
 use super::tables::RawTables;
 use super::{Actions, Config, Generations, Weight, check_name, toml_file};
 use crate::types::{DEFAULT_NAMESPACE, Schema, Unknown, ValueType};
@@ -25,6 +26,8 @@ pub(super) struct File {
     log: RawLog,
     #[serde(default)]
     live: RawLive,
+    #[serde(default)]
+    streams: BTreeMap<String, RawStream>,
     #[serde(default)]
     tables: RawTables,
     #[serde(default)]
@@ -111,6 +114,7 @@ impl File {
         let mut live = self.live.check(folder, &actions, &wrong)?;
         live.keep.levels = levels::check(self.levels, &actions, &wrong)?;
         live.keep.calendar = calendar;
+        let streams = streams::check(self.streams, folder, &namespace, &wrong)?;
         Ok(Config {
             file: path.to_owned(),
             namespace,
@@ -118,6 +122,7 @@ impl File {
             server: self.server.check(&wrong, environment)?,
             log: self.log.check(folder, &wrong)?,
             live,
+            streams,
             tables: self.tables.check(folder, &wrong)?,
             models: generations(self.models, "models")?,
             scenes: dir(self.scenes.dir, "scenes"),

@@ -18,6 +18,7 @@ mod prepare;
 mod read;
 mod split;
 mod start;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 mod tree;

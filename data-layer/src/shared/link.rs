@@ -62,7 +62,7 @@ impl Options {
     /// Says what can't work without asking any server.
     ///
     /// # Errors
-    /// Key under `[live]` and what is expected there.
+    /// Key of the configuration and what is expected there.
     pub fn check(&self) -> std::result::Result<(), (&'static str, String)> {
         if self.urls.is_empty() {
             return Err(("url", "expected \"redis://host:port\" or a list of them, found none".to_owned()));
@@ -115,9 +115,9 @@ enum Wire {
 }
 
 /// A command, and a key by which a cluster finds the server it is for.
-pub(super) struct Ask {
-    pub(super) key: String,
-    pub(super) command: Cmd,
+pub(crate) struct Ask {
+    pub(crate) key: String,
+    pub(crate) command: Cmd,
 }
 
 /// How a server is connected to, whichever it is.
@@ -141,7 +141,7 @@ impl Link {
     pub fn open(options: &Options, handle: &Handle) -> Result<Self> {
         install_provider();
         let place = options.place();
-        options.check().map_err(|(key, detail)| Error::invalid(format!("live.{key}"), detail))?;
+        options.check().map_err(|(key, detail)| Error::invalid(format!("{place}: {key}"), detail))?;
         let certificates = match &options.authorities {
             Some(path) => {
                 let pem = std::fs::read(path).map_err(Error::io(path))?;
@@ -180,7 +180,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Store`] with what was said, or that nothing was said in time.
-    pub(super) async fn run(&self, ask: Ask) -> Result<Value> {
+    pub(crate) async fn run(&self, ask: Ask) -> Result<Value> {
         self.run_all(vec![ask]).await.pop().unwrap_or_else(|| Ok(Value::Nil))
     }
 
