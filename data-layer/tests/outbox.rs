@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+#[path = "outbox/items.rs"]
+mod items;
+
 use data_layer::Result;
 use data_layer::log::Entry;
 use data_layer::shared::{
@@ -348,81 +351,4 @@ fn an_owner_that_stopped_past_takeover_does_no_harm() {
     }
     assert_eq!(sent.len(), 3000);
     assert_eq!(sent.into_iter().collect::<HashSet<_>>().len(), 3000);
-}
-
-/// Adds numbers up: how many there were, and their sum.
-struct Numbers;
-
-impl Sum for Numbers {
-    fn id(&self, _: &Packed<'_>) -> Option<u64> {
-        None
-    }
-
-    fn sum(&mut self, records: &[Arrived<'_>]) -> Result<Vec<(u8, Vec<u8>)>> {
-        let numbers =
-            records.iter().map(|arrived| u64::from_le_bytes(arrived.record.payload.try_into().unwrap()));
-        let (count, sum) = numbers.fold((0_u64, 0_u64), |(count, sum), number| (count + 1, sum + number));
-        Ok(vec![(2, [count.to_le_bytes(), sum.to_le_bytes()].concat())])
-    }
-}
-
-/// Reads the item stream until nothing more comes that is missing: how many numbers, their sum, and how many messages that were.
-fn tailed(tail: &mut Tail, runtime: &Runtime, count: u64) -> (u64, u64, u64) {
-    let mut all = (0, 0, 0);
-    wait_until("not all that happened to items was sent on", || {
-        let Ok(deltas) = runtime.block_on(tail.read()) else { return false };
-        for delta in deltas {
-            let (of, sum) = delta.payload.split_at(8);
-            let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
-            all = (all.0 + number(of), all.1 + number(sum), all.2 + 1);
-        }
-        all.0 >= count
-    });
-    all
-}
-
-#[test]
-fn what_happens_to_items_reaches_every_server_once_and_in_fewer_messages() {
-    let Some(mut server) = Redis::start() else { return not_run("redis-server") };
-    let options = Options { timeout: Duration::from_millis(400), ..Options::of(&server.url()) };
-    let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
-    let on = partitions(&options, &runtime);
-    let gatherers = ["x", "y"].map(|name| {
-        let member = Member::new(on.link().clone(), "main", Lane::Items, name, 1000);
-        Owner::new(on.clone(), member, 1000, Gather(Numbers))
-    });
-    let overlooks = [gatherers[0].overlook(), gatherers[1].overlook()];
-    let mut early = Tail::new(on.clone(), vec![0; 64]).unwrap();
-    std::thread::scope(|scope| {
-        for gatherer in gatherers {
-            let handle = runtime.handle().clone();
-            scope.spawn(move || gatherer.run(&handle));
-        }
-        working(&options, &["a", "b"], |_| {
-            forwarding(&options, Log::new(1, 3000), folder.path(), |len| {
-                std::thread::sleep(Duration::from_millis(300));
-                server.kill();
-                len.fetch_add(3000, Ordering::Release);
-                server.revive();
-                std::thread::sleep(Duration::from_millis(300));
-                len.fetch_add(4000, Ordering::Release);
-            });
-            let (count, sum, messages) = tailed(&mut early, &runtime, 10_000);
-            assert_eq!((count, sum), (10_000, 10_000 * 10_001 / 2));
-            assert!(messages < 10_000, "{messages} messages");
-            // A server that comes later learns the same, and one that stands there nothing more.
-            let mut late = Tail::new(on.clone(), vec![0; 64]).unwrap();
-            assert_eq!(tailed(&mut late, &runtime, 10_000), (count, sum, messages));
-            let mut there = Tail::new(on.clone(), late.at().to_vec()).unwrap();
-            assert!(runtime.block_on(there.read()).unwrap().is_empty());
-            // Behind a snapshot that nobody holds any more, it is said and not passed over.
-            let place = Place { lane: Lane::Items, partition: 5 };
-            let last = StreamId { ms: late.at()[5], number: 0 };
-            runtime.block_on(on.trim(Which::Out, place, last)).unwrap();
-            let mut old = Tail::new(on.clone(), vec![0; 64]).unwrap();
-            let refused = runtime.block_on(old.read()).unwrap_err().to_string();
-            assert!(refused.contains("of i5") && refused.contains("snapshot"), "{refused}");
-        });
-        overlooks.iter().for_each(|overlook| overlook.stop());
-    });
 }

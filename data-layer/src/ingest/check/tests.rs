@@ -41,13 +41,24 @@ fn told(event: &str) -> String {
     checked.and_then(|(mut event, _)| settle(&mut event, &schema, &schema)).unwrap_err()
 }
 
+fn act(rest: &str) -> String {
+    format!(r#"{{"type":"interaction","user":"u","item":"i","action":"click",{rest}}}"#)
+}
+
+fn item(rest: &str) -> String {
+    format!(r#"{{"type":"item","id":"i","time":1,{rest}}}"#)
+}
+
+fn all_say(cases: &[(String, &str)]) {
+    for (event, said) in cases {
+        let found = told(event);
+        assert!(found.contains(said), "{event}\n  said   {found}\n  wanted {said}");
+    }
+}
+
 #[test]
-fn what_is_wrong_is_said_with_field_expected_and_found() {
-    let act =
-        |rest: &str| format!(r#"{{"type":"interaction","user":"u","item":"i","action":"click",{rest}}}"#);
-    let item = |rest: &str| format!(r#"{{"type":"item","id":"i","time":1,{rest}}}"#);
-    let long = "x".repeat(257);
-    let cases = [
+fn what_is_wrong_is_said_of_part_1() {
+    all_say(&[
         (r#"{"id":"i"}"#.into(), "type: required; expected one of item, user, edge, interaction"),
         (
             r#"{"type":"purchase"}"#.into(),
@@ -92,6 +103,13 @@ fn what_is_wrong_is_said_with_field_expected_and_found() {
         ),
         (r#"{"type":"user","user":3,"time":1}"#.into(), "user: expected a string, found the number 3"),
         (r#"{"type":3}"#.into(), "type: expected a string, found the number 3"),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_is_said_of_part_2() {
+    let long = "x".repeat(257);
+    all_say(&[
         (r#"{"type":"item"}"#.into(), "id: required"),
         (
             r#"{"type":"item","id":12}"#.into(),
@@ -136,6 +154,12 @@ fn what_is_wrong_is_said_with_field_expected_and_found() {
             r#"{"type":"interaction","user":"u","item":"i","action":"clik","time":1}"#.into(),
             r#"action: expected one of buy, click, dislike, like, rate, view (as [actions] in weir.toml says), found "clik""#,
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_is_said_of_part_3() {
+    all_say(&[
         (
             r#"{"type":"interaction","user":"u","item":"i","time":1}"#.into(),
             "action: required; expected one of buy, click",
@@ -177,6 +201,12 @@ fn what_is_wrong_is_said_with_field_expected_and_found() {
             r#"{"type":"user","id":"u","time":1,"attributes":{"personalize":"no"}}"#.into(),
             "attributes.personalize: expected bool, as the schema says, found string",
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_is_said_of_part_4() {
+    all_say(&[
         (
             r#"{"type":"impression","id":"a","retracted":true}"#.into(),
             "retracted: an interaction can be taken back",
@@ -200,11 +230,7 @@ fn what_is_wrong_is_said_with_field_expected_and_found() {
         ),
         (r#"{"type":"identify","anonymous":"a","user":"u"}"#.into(), "time: required"),
         (r#"{"type":"identify","user":"u","time":1}"#.into(), "anonymous: required"),
-    ];
-    for (event, said) in cases {
-        let found = told(&event);
-        assert!(found.contains(said), "{event}\n  said   {found}\n  wanted {said}");
-    }
+    ]);
 }
 
 proptest! {
