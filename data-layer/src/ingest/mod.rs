@@ -13,6 +13,7 @@ pub mod consumer;
 pub mod decode;
 pub mod dedupe;
 mod fields;
+pub mod follow;
 mod pipeline;
 mod prepare;
 mod read;
