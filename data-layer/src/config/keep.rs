@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ActionId, Actions, Calendar, LevelRule};
+use super::{ActionId, Actions, Calendar, LevelRule, Priorities};
 use crate::types::Millis;
 use crate::types::time::{DAY, HOUR, parse_span};
 use crate::{Error, Result};
@@ -32,6 +32,8 @@ pub struct Keep {
     pub levels: Vec<LevelRule>,
     /// By which days are counted: `timezone`.
     pub calendar: Calendar,
+    /// Whose word counts, from `[sources]`.
+    pub sources: Priorities,
 }
 
 /// How actions of one person make pairs of items, and how many of those are kept.
@@ -66,6 +68,7 @@ impl Default for Keep {
             together: Some(Pairing::default()),
             levels: Vec::new(),
             calendar: Calendar::default(),
+            sources: Priorities::default(),
         }
     }
 }

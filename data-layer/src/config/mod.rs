@@ -10,6 +10,7 @@ mod overlay;
 mod raw;
 mod server;
 mod size;
+mod sources;
 mod streams;
 mod tables;
 pub mod toml_file;
@@ -17,7 +18,7 @@ pub mod toml_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::types::{DEFAULT_NAMESPACE, Schema};
+use crate::types::{DEFAULT_NAMESPACE, Schema, Unknown};
 use crate::{Error, Result};
 
 pub use crate::keylist::Residency;
@@ -28,6 +29,7 @@ pub use live::{Backend, Live};
 pub use log::{Log, Sync};
 pub use server::{ApiKey, Right, Secret, Server};
 pub use size::parse as parse_size;
+pub use sources::Priorities;
 pub use streams::{Start, StreamOptions};
 pub use tables::{TableOptions, Tables, VerifyWhen};
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub actions: Actions,
     /// `[schema]` or `schema.toml`, with the reserved attributes.
     pub schema: Schema,
+    /// What is said there of other attributes, if anything is.
+    pub schema_unknown: Option<Unknown>,
 }
 
 /// `[models]`: a folder of immutable versions.

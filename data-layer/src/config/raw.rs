@@ -11,7 +11,7 @@ use super::log::RawLog;
 use super::server::RawServer;
 use super::streams::{self, RawStream};
 use super::tables::RawTables;
-use super::{Actions, Config, Generations, Weight, check_name, toml_file};
+use super::{Actions, Config, Generations, Priorities, Weight, check_name, toml_file};
 use crate::types::{DEFAULT_NAMESPACE, Schema, Unknown, ValueType};
 use crate::{Error, Result};
 
@@ -40,6 +40,8 @@ pub(super) struct File {
     actions: BTreeMap<String, Weight>,
     #[serde(default)]
     levels: BTreeMap<String, RawLevel>,
+    #[serde(default)]
+    sources: BTreeMap<String, i64>,
     schema: Option<RawSchema>,
 }
 
@@ -58,7 +60,7 @@ struct RawDir {
 
 #[derive(Debug, Default)]
 struct RawSchema {
-    unknown: Unknown,
+    unknown: Option<Unknown>,
     user: BTreeMap<String, ValueType>,
     items: BTreeMap<String, ValueType>,
 }
@@ -79,7 +81,7 @@ impl<'de> Deserialize<'de> for RawSchema {
                 let mut schema = RawSchema::default();
                 while let Some(name) = map.next_key::<String>()? {
                     match name.as_str() {
-                        "unknown" => schema.unknown = map.next_value()?,
+                        "unknown" => schema.unknown = Some(map.next_value()?),
                         "user" => schema.user = map.next_value()?,
                         _ => drop(schema.items.insert(name, map.next_value()?)),
                     }
@@ -111,9 +113,11 @@ impl File {
         let timezone = self.timezone.unwrap_or_else(|| "UTC".to_owned());
         let calendar = Calendar::of(&timezone).map_err(|detail| wrong("timezone", detail))?;
         let actions = Actions::over_defaults(&self.actions).map_err(|detail| wrong("actions", detail))?;
+        let (schema, schema_unknown) = schema(self.schema, path)?;
         let mut live = self.live.check(folder, &actions, &wrong)?;
         live.keep.levels = levels::check(self.levels, &actions, &wrong)?;
         live.keep.calendar = calendar;
+        live.keep.sources = Priorities::new(self.sources).map_err(|detail| wrong("sources", detail))?;
         let streams = streams::check(self.streams, folder, &namespace, &wrong)?;
         Ok(Config {
             file: path.to_owned(),
@@ -128,13 +132,14 @@ impl File {
             scenes: dir(self.scenes.dir, "scenes"),
             experiments: dir(self.experiments.dir, "experiments"),
             actions,
-            schema: schema(self.schema, path)?,
+            schema,
+            schema_unknown,
         })
     }
 }
 
 /// The configured schema over the reserved attributes; `schema.toml` beside the file stands in for a `[schema]` section.
-fn schema(section: Option<RawSchema>, path: &Path) -> Result<Schema> {
+fn schema(section: Option<RawSchema>, path: &Path) -> Result<(Schema, Option<Unknown>)> {
     let beside = path.with_file_name("schema.toml");
     let raw = match (section, beside.is_file()) {
         (Some(_), true) => {
@@ -146,9 +151,10 @@ fn schema(section: Option<RawSchema>, path: &Path) -> Result<Schema> {
             let text = std::fs::read_to_string(&beside).map_err(Error::io(&beside))?;
             toml_file::parse(&text, &beside)?
         }
-        (None, false) => return Ok(Schema::reserved()),
+        (None, false) => return Ok((Schema::reserved(), None)),
     };
-    let mut schema = Schema { unknown: raw.unknown, ..Schema::reserved() };
+    let said = raw.unknown;
+    let mut schema = Schema { unknown: said.unwrap_or_default(), ..Schema::reserved() };
     for (given, into) in [(raw.items, &mut schema.items), (raw.user, &mut schema.users)] {
         for (name, wanted) in given {
             if let Some(fixed) = into.get(&name).filter(|fixed| **fixed != wanted) {
@@ -158,5 +164,5 @@ fn schema(section: Option<RawSchema>, path: &Path) -> Result<Schema> {
             into.insert(name, wanted);
         }
     }
-    Ok(schema)
+    Ok((schema, said))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::error::Busy;
 use crate::{Error, Result};
@@ -15,6 +15,9 @@ pub const MOST_BODIES: usize = 16_384;
 const STEP: usize = 64 << 10;
 /// Bodies that are unpacked at a time: each may take a window of 8 MiB beside its room.
 const MOST_UNPACKED: usize = 8;
+
+/// Bodies of the present that one of the past lets go first.
+const GOES_BEFORE: u32 = 32;
 
 /// For whom room is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +51,11 @@ pub struct Admission {
     turned_away: AtomicUsize,
     flow: AtomicU8,
     unpacking: Arc<Semaphore>,
+    /// Bodies of the live lane that are under way, and a word each time that one of them is done.
+    live: AtomicUsize,
+    done: Notify,
+    /// One body of the past is sent to the log at a time.
+    past: Semaphore,
 }
 
 /// Room that a body has, given back when this is dropped.
@@ -71,6 +79,9 @@ impl Admission {
             turned_away: AtomicUsize::new(0),
             flow: AtomicU8::new(Flow::Open as u8),
             unpacking: Arc::new(Semaphore::new(MOST_UNPACKED)),
+            live: AtomicUsize::new(0),
+            done: Notify::new(),
+            past: Semaphore::new(1),
         })
     }
 
@@ -97,6 +108,9 @@ impl Admission {
             self.bodies.fetch_sub(1, Ordering::AcqRel);
             return Err(self.turn_away(Busy::Full));
         }
+        if lane == Lane::Live {
+            self.live.fetch_add(1, Ordering::AcqRel);
+        }
         let mut room = Reservation { of: Arc::clone(self), lane, held: 0, used: 0 };
         room.grow(bytes)?;
         Ok(room)
@@ -120,6 +134,21 @@ impl Admission {
     /// Waits until few enough others unpack; who waits has room, so that they are few.
     pub async fn unpack(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.unpacking).acquire_owned().await.ok()
+    }
+
+    /// Waits for the turn of a body of the past: one at a time, and while nothing of the present is under way. Where there always is
+    /// something, it goes after so many of those, so that it comes to an end.
+    pub(super) async fn yield_to_live(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.past.acquire().await.ok();
+        for _ in 0..GOES_BEFORE {
+            // Listening begins before the look, so that no word is missed.
+            let done = self.done.notified();
+            if self.live.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            done.await;
+        }
+        turn
     }
 
     /// Bytes that are taken now.
@@ -216,6 +245,10 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         self.of.used.fetch_sub(self.held, Ordering::AcqRel);
         self.of.bodies.fetch_sub(1, Ordering::AcqRel);
+        if self.lane == Lane::Live {
+            self.of.live.fetch_sub(1, Ordering::AcqRel);
+            self.of.done.notify_waiters();
+        }
     }
 }
 
@@ -277,5 +310,30 @@ mod tests {
         assert_eq!(why(all.admit(Lane::Live, 0)), Busy::Failed);
         all.set_flow(Flow::Open);
         assert!(all.admit(Lane::Live, 0).is_ok());
+    }
+
+    #[test]
+    fn the_past_waits_for_the_present_but_not_for_ever() {
+        use futures::FutureExt;
+        use futures::executor::block_on;
+        let all = Admission::new(1 << 20);
+        assert!(all.yield_to_live().now_or_never().flatten().is_some());
+        let mut one = Some(all.admit(Lane::Live, 0).unwrap());
+        let mut past = Box::pin(all.yield_to_live());
+        assert!(past.as_mut().now_or_never().is_none());
+        one.take();
+        assert!(block_on(past).is_some());
+        // There is always another one.
+        let _one = all.admit(Lane::Live, 0).unwrap();
+        let mut past = Box::pin(all.yield_to_live());
+        let mut waited = 0;
+        while past.as_mut().now_or_never().is_none() {
+            drop(all.admit(Lane::Live, 0).unwrap());
+            waited += 1;
+        }
+        assert_eq!(waited, GOES_BEFORE);
+        let turn = block_on(all.past.acquire()).unwrap();
+        assert!(all.yield_to_live().now_or_never().is_none());
+        drop(turn);
     }
 }

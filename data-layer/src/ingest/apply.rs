@@ -144,7 +144,8 @@ impl<'e> Applying<'_, 'e> {
 
     /// An edge is kept with both of its ends. It is a statement, as an attribute is: it is kept of who wants nothing learnt, too.
     fn tie(&mut self, edge: &Edge) {
-        let stamp = Stamp { present: !edge.deleted, ..Stamp::new(edge.time, edge.source.as_deref()) };
+        let said = Stamp::new(edge.time, edge.source.as_deref(), &self.live.keep.sources);
+        let stamp = Stamp { present: !edge.deleted, ..said };
         let ends = [(&edge.from, &edge.to, Side::To), (&edge.to, &edge.from, Side::From)];
         for (who, other, side) in ends {
             let tie = Tie { other: other.clone(), stamp };

@@ -57,7 +57,7 @@ use dedupe::Dedupe;
 use pipeline::{Batch, Job, Outlet, Pipeline};
 
 /// Bytes that an event which a program made is taken to have.
-const TYPED_BYTES: usize = 256;
+pub const TYPED_BYTES: usize = 256;
 /// Decisions that may wait for the log; more are dropped and counted.
 const MOST_DECISIONS: u64 = 4096;
 
@@ -146,7 +146,7 @@ impl Ingest {
             stats: Arc::clone(&stats),
             _lock: lock,
         };
-        if let Some(schema) = typing::configured(&pipeline.schema, &config.schema) {
+        if let Some(schema) = typing::configured(&pipeline.schema, &config.schema, config.schema_unknown) {
             pipeline.append_own(Event::Schema(schema), time::now(), &live)?;
         }
         let (jobs, inbox) = channel();
@@ -177,7 +177,7 @@ impl Ingest {
     pub fn read_only(config: &Config) -> Result<Arc<Live>> {
         let live = Arc::new(Live::before(config));
         start::replay(config, &live, None)?;
-        if let Some(schema) = typing::configured(&live.schema(), &config.schema) {
+        if let Some(schema) = typing::configured(&live.schema(), &config.schema, config.schema_unknown) {
             live.set_schema(&schema);
         }
         Ok(live)
@@ -246,12 +246,27 @@ impl Ingest {
         self.send(Ok(taken))
     }
 
-    /// Takes events that are typed already: erasures, deletions, bulk loads. Times may lie in the future.
+    /// Takes events that are typed already: erasures, deletions. Times may lie in the future.
     pub fn submit_events(
         &self,
         events: Vec<Event>,
         received_ms: Millis,
     ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        let room = self.inner.admission.admit(Lane::Live, events.len() * TYPED_BYTES);
+        self.send(room.map(|room| self.check(events, received_ms, room)))
+    }
+
+    /// As [`Ingest::submit_events`], in room that the caller waited for: bulk loads.
+    pub fn submit_events_in(
+        &self,
+        events: Vec<Event>,
+        received_ms: Millis,
+        room: Reservation,
+    ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        self.send(Ok(self.check(events, received_ms, room)))
+    }
+
+    fn check(&self, events: Vec<Event>, received_ms: Millis, room: Reservation) -> Taken {
         let checker = Checker::new(&self.inner.actions, received_ms);
         let (mut good, mut rejected) = (Vec::with_capacity(events.len()), Vec::new());
         for (index, event) in events.into_iter().enumerate() {
@@ -260,8 +275,19 @@ impl Ingest {
                 Err(detail) => rejected.push(Rejected { index, detail }),
             }
         }
-        let room = self.inner.admission.admit(Lane::Live, good.len() * TYPED_BYTES);
-        self.send(room.map(|room| Taken { events: good, rejected, received_ms, room }))
+        Taken { events: good, rejected, received_ms, room }
+    }
+
+    /// Replaces the types of attributes, for all events from now on. Its version is one more than that of the schema it was made of; where
+    /// the log has moved on since, it is among the rejected of the receipt.
+    pub fn set_schema(
+        &self,
+        schema: Schema,
+        received_ms: Millis,
+    ) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
+        let room = self.inner.admission.admit(Lane::Live, (schema.items.len() + schema.users.len()) * 128);
+        let events = vec![(0, Event::Schema(schema))];
+        self.send(room.map(|room| Taken { events, rejected: Vec::new(), received_ms, room }))
     }
 
     /// Appends a decision to its log some time soon. Never waits: where the log can't follow, it is dropped and counted.
@@ -291,13 +317,23 @@ impl Ingest {
             let (reply, answer) = oneshot::channel();
             (Batch { events, rejected, received_ms, reply, room }, answer)
         });
-        // At once, not when somebody waits for the answer: what is under way together is synced together.
+        let past = batch.as_ref().is_ok_and(|(batch, _)| batch.room.lane() == Lane::Backfill);
         let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-        let sent = batch.and_then(|(batch, answer)| match self.inner.jobs.send(Job::Batch(batch)) {
-            Ok(()) => Ok(answer),
-            Err(_) => Err(closed()),
+        let jobs = self.inner.jobs.clone();
+        let put = move |batch: Batch| jobs.send(Job::Batch(batch)).map_err(|_| closed());
+        // At once, not when somebody waits for the answer: what is under way together is synced together. Only the past waits.
+        let sent = batch.and_then(|(batch, answer)| match past {
+            true => Ok((Some(batch), answer)),
+            false => put(batch).map(|()| (None, answer)),
         });
-        async move { sent?.await.map_err(|_| closed())? }
+        async move {
+            let (waiting, answer) = sent?;
+            let Some(batch) = waiting else { return answer.await.map_err(|_| closed())? };
+            let admission = Arc::clone(batch.room.of());
+            let _turn = admission.yield_to_live().await;
+            put(batch)?;
+            answer.await.map_err(|_| closed())?
+        }
     }
 }
 

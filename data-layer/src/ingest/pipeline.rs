@@ -280,7 +280,7 @@ impl Pipeline {
         let Prepared { events, bytes, schema } = prepared;
         let mut fresh = Vec::new();
         for Ready { index, mut event, encoded } in events {
-            let typed = matches!(event, Event::Item(_) | Event::User(_));
+            let typed = matches!(event, Event::Item(_) | Event::User(_) | Event::Schema(_));
             let appended = match encoded {
                 Some(encoded) if !typed || schema == self.schema.version => {
                     self.append(event, None, &encoded, &bytes, received_ms, group)

@@ -19,6 +19,7 @@ pub fn settle(event: &mut Event, schema: &Schema, fixed: &Schema) -> Result<Opti
     let (owner, attributes) = match event {
         Event::Item(e) => (Owner::Item, &mut e.attributes),
         Event::User(e) => (Owner::User, &mut e.attributes),
+        Event::Schema(next) => return follows(next, schema).map(|()| None),
         _ => return Ok(None),
     };
     let types = schema.of(owner);
@@ -27,7 +28,9 @@ pub fn settle(event: &mut Event, schema: &Schema, fixed: &Schema) -> Result<Opti
     for (name, value) in attributes.iter_mut() {
         match (types.get(name), schema.unknown) {
             (Some(ValueType::Int), _)
-                if matches!(value, Some(Value::Float(_))) && !fixed.of(owner).contains_key(name) =>
+                if matches!(value, Some(Value::Float(_)))
+                    && !fixed.of(owner).contains_key(name)
+                    && !schema.chosen.of(owner).contains(name) =>
             {
                 inferred.insert(name.clone(), ValueType::Float);
             }
@@ -68,10 +71,24 @@ pub fn settle(event: &mut Event, schema: &Schema, fixed: &Schema) -> Result<Opti
     Ok(Some(new))
 }
 
-/// The schema of the log with what the configuration says laid over it, where that changes it.
+/// Whether a schema that somebody wrote is the next one: it was made of the one that it replaces.
+fn follows(next: &Schema, schema: &Schema) -> Result<(), String> {
+    let wanted = schema.version + 1;
+    if next.version == wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "version: the schema has moved on; expected one made of version {}, found one of {}",
+        schema.version,
+        next.version.saturating_sub(1)
+    ))
+}
+
+/// The schema of the log with what the configuration says laid over it, where that changes it. `unknown` is what the configuration says
+/// of other names, if it says anything.
 #[must_use]
-pub fn configured(schema: &Schema, config: &Schema) -> Option<Schema> {
-    let mut new = Schema { unknown: config.unknown, ..schema.clone() };
+pub fn configured(schema: &Schema, config: &Schema, unknown: Option<Unknown>) -> Option<Schema> {
+    let mut new = Schema { unknown: unknown.unwrap_or(schema.unknown), ..schema.clone() };
     new.items.extend(config.items.iter().map(|(n, t)| (n.clone(), *t)));
     new.users.extend(config.users.iter().map(|(n, t)| (n.clone(), *t)));
     if new == *schema {

@@ -10,7 +10,7 @@ use super::ids::Ids;
 use super::merge::{Stamp, Stamped};
 use super::row::{ROW_DAYS, Row};
 use super::sources::Sources;
-use crate::config::{ActionId, Actions};
+use crate::config::{ActionId, Actions, Priorities};
 use crate::types::event::Load;
 use crate::types::schema::RESERVED_ITEM;
 use crate::types::time::DAY;
@@ -223,10 +223,10 @@ impl ItemTable {
     }
 
     /// Merges what an event says, field by field.
-    pub fn merge(&mut self, event: &ItemEvent) -> Ordinal {
+    pub fn merge(&mut self, event: &ItemEvent, priorities: &Priorities) -> Ordinal {
         let item = self.intern_id(&event.id);
         let at = item as usize;
-        let stamp = Stamp::new(event.time, event.source.as_deref());
+        let stamp = Stamp::new(event.time, event.source.as_deref(), priorities);
         if let Some(kind) = &event.kind {
             let (code, old) = self.kinds[at];
             if old.order(&stamp).then_with(|| self.words.text(code).cmp(kind)).is_lt() {

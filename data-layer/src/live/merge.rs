@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 
+use crate::config::Priorities;
 use crate::types::{Millis, Value};
 
 /// When and by whom a field was said.
@@ -22,8 +23,8 @@ impl Stamp {
 
     /// A stamp for a value or a clear at `time` by `source`.
     #[must_use]
-    pub fn new(time: Millis, source: Option<&str>) -> Self {
-        Self { time, priority: priority(source), present: true }
+    pub fn new(time: Millis, source: Option<&str>, sources: &Priorities) -> Self {
+        Self { time, priority: sources.priority(source), present: true }
     }
 
     /// Whether anything was ever said, a clear included.
@@ -37,11 +38,6 @@ impl Stamp {
     pub fn order(&self, other: &Self) -> Ordering {
         self.time.cmp(&other.time).then(self.priority.cmp(&other.priority))
     }
-}
-
-/// Priority of a source. All are equal until sources can be configured.
-fn priority(_source: Option<&str>) -> u8 {
-    0
 }
 
 /// Order of two values of one field, with the cleared one least.

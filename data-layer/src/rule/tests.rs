@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{Rule, RuleError};
-use crate::config::Actions;
+use crate::config::{Actions, Priorities};
 use crate::live::{Field, Live, Stamp, UserState};
 use crate::types::{Event, Id, ItemEvent, Record, Schema, Value, ValueType};
 
@@ -65,7 +65,10 @@ fn live() -> Live {
 fn ask(live: &Live, text: &str, id: &str) -> Option<bool> {
     let rule = Rule::parse(text, &schema()).unwrap_or_else(|e| panic!("{text}: {e}"));
     let mut user = UserState::default();
-    let city = Field { value: Some(Value::String("on_sale".into())), stamp: Stamp::new(1, None) };
+    let city = Field {
+        value: Some(Value::String("on_sale".into())),
+        stamp: Stamp::new(1, None, &Priorities::default()),
+    };
     user.set("city", &city);
     let context = BTreeMap::from([
         ("hour".to_owned(), Value::Int(9)),

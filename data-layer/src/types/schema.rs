@@ -1,6 +1,6 @@
 //! The versioned types of attributes. Inference and its log record are `ingest/`'s; storage of values is `live/`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,37 @@ pub struct Schema {
     /// What to do with other names.
     #[serde(default)]
     pub unknown: Unknown,
+    /// Names whose types somebody chose, so that they never widen by themselves; the others were inferred.
+    #[serde(default, skip_serializing_if = "Chosen::is_empty")]
+    pub chosen: Chosen,
+}
+
+/// Names of attributes whose types somebody chose.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Of items.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub items: BTreeSet<String>,
+    /// Of users.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub users: BTreeSet<String>,
+}
+
+impl Chosen {
+    /// Whether nobody chose any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.users.is_empty()
+    }
+
+    /// The names of one owner's attributes.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> &BTreeSet<String> {
+        match owner {
+            Owner::Item => &self.items,
+            Owner::User => &self.users,
+        }
+    }
 }
 
 /// Whether an attribute belongs to items or to users.
@@ -65,6 +96,7 @@ impl Schema {
             items: named(&RESERVED_ITEM),
             users: named(&RESERVED_USER),
             unknown: Unknown::Store,
+            chosen: Chosen::default(),
         }
     }
 

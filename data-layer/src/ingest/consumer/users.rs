@@ -15,10 +15,16 @@ impl Consumer for Users {
         1
     }
 
-    fn on_person(&self, change: &Change<'_>, state: &mut UserState, _: &Around<'_>, _: &mut Vec<Effect<'_>>) {
+    fn on_person(
+        &self,
+        change: &Change<'_>,
+        state: &mut UserState,
+        around: &Around<'_>,
+        _: &mut Vec<Effect<'_>>,
+    ) {
         match change {
             Change::Said(event) => {
-                let stamp = Stamp::new(event.time, event.source.as_deref());
+                let stamp = Stamp::new(event.time, event.source.as_deref(), &around.keep.sources);
                 for (name, value) in &event.attributes {
                     let stamp = Stamp { present: value.is_some(), ..stamp };
                     state.set(name, &Field { value: value.clone(), stamp });

@@ -156,3 +156,40 @@ fn what_is_sealed_is_archived_while_events_come() {
     // Far older than retention, and archived; but a start needs it.
     assert_eq!(clicks(world.open().live(), "i1"), 4);
 }
+
+#[test]
+fn of_equal_times_the_source_that_is_trusted_more_counts() {
+    let world = World::with("[sources]\ncatalogue = 10\nimport = 3\n");
+    let said = |who: &str, id: &str, value: u32| {
+        let source = if who.is_empty() { String::new() } else { format!(r#""source":"{who}","#) };
+        format!(r#"{{"type":"{id}","id":"{id}",{source}"time":{NOW},"attributes":{{"x":{value}}}}}"#)
+    };
+    for kind in ["item", "user"] {
+        let all =
+            [said("catalogue", kind, 1), said("import", kind, 2), said("", kind, 3), said("other", kind, 4)];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+            let world = World::with("[sources]\ncatalogue = 10\nimport = 3\n");
+            let ingest = world.open();
+            for at in order {
+                assert_eq!(send(&ingest, &all[at]).accepted, 1);
+            }
+            let user = ingest.live().person(&Person::user(Id::new("user").unwrap()));
+            let user = user.and_then(|user| user.attribute("x").cloned());
+            assert_eq!(value(ingest.live(), "item", "x").or(user), Some(Value::Int(1)), "{kind} {order:?}");
+            // A later word counts, whoever says it.
+            let later = all[2].replace(&NOW.to_string(), &(NOW + 1).to_string());
+            assert_eq!(send(&ingest, &later).accepted, 1);
+            let user = ingest.live().person(&Person::user(Id::new("user").unwrap()));
+            let user = user.and_then(|user| user.attribute("x").cloned());
+            assert_eq!(value(ingest.live(), "item", "x").or(user), Some(Value::Int(3)), "{kind} {order:?}");
+        }
+    }
+    let wrong = |toml: &str| {
+        let file = world.folder.path().join("wrong.toml");
+        std::fs::write(&file, toml).unwrap();
+        Config::load_with(&file, []).unwrap_err().to_string()
+    };
+    let said = wrong("[sources]\ncrm = 256\n");
+    assert!(said.contains("sources: crm: expected a priority of 0 to 255, found 256"), "{said}");
+    assert!(wrong("[sources]\n\"\" = 1\n").contains("expected the name of a source"));
+}
