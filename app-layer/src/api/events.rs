@@ -46,6 +46,17 @@ const LARGE: usize = 32 << 10;
 #[serde(deny_unknown_fields)]
 struct How {
     sent_at: Option<String>,
+    #[serde(default)]
+    lane: HowLane,
+}
+
+/// How urgent it is.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HowLane {
+    #[default]
+    Live,
+    Backfill,
 }
 
 /// Takes events: one JSON object, a JSON array, `{"sent_at": …, "events": […]}`, or one object a line. Accepted means durable.
@@ -53,7 +64,9 @@ struct How {
     post, path = "/v1/events", tag = "events",
     params(
         ("sent_at" = Option<String>, Query, example = "2026-11-20T03:15:00Z",
-            description = "the client's clock when it sent this, in milliseconds since 1970 or RFC 3339; what the server's shows besides is added to the times of all events. What an envelope says counts before this")
+            description = "the client's clock when it sent this, in milliseconds since 1970 or RFC 3339; what the server's shows besides is added to the times of all events. What an envelope says counts before this"),
+        ("lane" = Option<String>, Query, example = "backfill",
+            description = "`backfill` for events of the past: they let those of the present (`live`, the default) go first, and have half of the memory")
     ),
     request_body(
         description = "an event, a list of events, or one event a line; see the event contract",
@@ -81,8 +94,8 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
     let Some(ingest) = engine.ingest().cloned() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
-    let sent_at = sent_at(&http)?;
-    let room = ingest.admission().admit(Lane::Live, 0)?;
+    let (sent_at, lane) = how(&http)?;
+    let room = ingest.admission().admit(lane, 0)?;
     let (body, room) = body::read_into(&engine, &http, payload, room).await?;
     let (form, large) = (form(&http), body.len() > LARGE);
     let arrival = Arrival { received_ms, sent_at };
@@ -100,16 +113,22 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
     } else {
         read(&ingest)?
     };
-    let said = Said::of(&engine, taken.events());
+    // What happened long ago is nothing for a dashboard of what happens.
+    let said = if lane == Lane::Live { Said::of(&engine, taken.events()) } else { Said::default() };
     let receipt = ingest.take(taken).await.map_err(unwritten)?;
     said.count(&engine);
     Ok(HttpResponse::Ok().json(receipt))
 }
 
-fn sent_at(http: &HttpRequest) -> Result<Option<Millis>> {
+fn how(http: &HttpRequest) -> Result<(Option<Millis>, Lane)> {
     let wrong = |detail: String| Refusal::new(422, format!("the query does not check: {detail}"));
     let how = Query::<How>::from_query(http.query_string()).map_err(|e| wrong(e.to_string()))?;
-    Ok(how.sent_at.as_deref().map(parse_sent_at).transpose().map_err(|e| wrong(e.to_string()))?)
+    let sent_at = how.sent_at.as_deref().map(parse_sent_at).transpose().map_err(|e| wrong(e.to_string()))?;
+    let lane = match how.lane {
+        HowLane::Live => Lane::Live,
+        HowLane::Backfill => Lane::Backfill,
+    };
+    Ok((sent_at, lane))
 }
 
 fn form(http: &HttpRequest) -> Form {

@@ -10,6 +10,7 @@ pub mod ops;
 pub mod problem;
 mod publishing;
 pub mod recommend;
+pub mod schema;
 pub mod tables;
 
 use actix_web::body::MessageBody;
@@ -46,6 +47,7 @@ pub fn routes(service: &mut ServiceConfig) {
         )
         .service(at("/v1/recommend", "POST").post(recommend::recommend))
         .service(at("/v1/events", "POST").post(events::events))
+        .service(at("/v1/schema", "GET, HEAD, PUT").get(schema::schema).put(schema::replace))
         .service(at("/v1/tables", "GET, HEAD").get(tables::list))
         .service(at("/v1/tables/{name}/publish", "POST").post(tables::publish))
         .service(at("/v1/tables/{name}/rollback", "POST").post(tables::rollback))

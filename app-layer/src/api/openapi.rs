@@ -5,7 +5,7 @@ use actix_web::http::header::ContentType;
 use serde::Deserialize;
 use utoipa::{OpenApi, ToSchema};
 
-use super::{data, events, models, ops, recommend, tables};
+use super::{data, events, models, ops, recommend, schema, tables};
 use crate::present::LeftOut;
 
 /// What `POST /v1/recommend` takes. Unknown fields are refused.
@@ -113,6 +113,8 @@ pub struct PublishModel {
     paths(
         recommend::recommend,
         events::events,
+        schema::schema,
+        schema::replace,
         tables::list,
         tables::one,
         tables::entry,

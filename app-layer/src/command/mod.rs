@@ -3,7 +3,6 @@
 pub mod check;
 pub mod events;
 pub mod recommend;
-pub mod rows;
 pub mod serve;
 pub mod table;
 
