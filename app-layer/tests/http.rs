@@ -2,6 +2,8 @@
 
 mod site;
 
+#[path = "http/schema.rs"]
+mod schema;
 #[path = "http/tables.rs"]
 mod tables;
 
@@ -229,89 +231,6 @@ fn a_wrong_clock_is_corrected_by_what_the_call_says() {
         let got = post(&engine, wrong, json!([act("i3")]).to_string());
         assert_eq!(got.status, 422, "{wrong}: {}", got.text);
     }
-}
-
-#[test]
-fn the_schema_changes_without_a_restart() {
-    let site = site();
-    let engine = served(&site);
-    let read = |engine: &Data<Engine>| call(engine, TestRequest::get().uri("/v1/schema")).json;
-    let put = |body: Json| call(&engine, TestRequest::put().uri("/v1/schema").set_payload(body.to_string()));
-    let item = |id: &str, attributes: Json| {
-        let event = json!({"type": "item", "id": id, "time": NOW, "attributes": attributes});
-        let got = post(&engine, "/v1/events", event.to_string());
-        let at = json!({"scene": "home", "min_position": got.json["position"]});
-        recommend(&engine, at);
-        got.json["rejected"][0]["detail"].as_str().unwrap_or_default().to_owned()
-    };
-    let shown = |id: &str| {
-        call(&engine, TestRequest::get().uri(&format!("/v1/items/{id}"))).json["attributes"].clone()
-    };
-    assert_eq!(item("i1", json!({"stock": 3, "colour": "red"})), "");
-    let was = read(&engine);
-    assert_eq!((&was["items"]["stock"], &was["items"]["hidden"]), (&json!("int"), &json!("bool")));
-    let version = was["version"].as_u64().unwrap();
-
-    // Added, retyped and dropped at once; what widens is kept.
-    let mut items = was["items"].as_object().unwrap().clone();
-    items.remove("colour");
-    items.insert("stock".into(), json!("float"));
-    items.insert("size".into(), json!("int"));
-    let got = put(json!({"version": version, "items": items, "unknown": "reject"}));
-    assert_eq!((got.status, &got.json["version"]), (StatusCode::OK, &json!(version + 1)), "{}", got.text);
-    assert_eq!(read(&engine), got.json);
-    let now = shown("i1");
-    assert_eq!((&now["stock"]["value"], &now["colour"]), (&json!(3.0), &Json::Null));
-    assert!(item("i1", json!({"colour": "blue"})).starts_with("attributes.colour: not in the schema"));
-    assert_eq!(
-        item("i1", json!({"size": 1.5})),
-        "attributes.size: expected int, as the schema says, found float"
-    );
-    assert_eq!(item("i1", json!({"stock": 4, "size": 7})), "");
-    assert_eq!(put(json!({"unknown": "ignore"})).json["version"], version + 2);
-    assert_eq!(item("i1", json!({"colour": "blue", "size": 8})), "");
-    assert_eq!((&shown("i1")["colour"], &shown("i1")["size"]["value"]), (&Json::Null, &json!(8)));
-
-    // The same again is no version; one made of an older one is refused, and so is what can't be.
-    assert_eq!(put(json!({"unknown": "ignore"})).json["version"], version + 2);
-    let old = put(json!({"version": version, "items": {}}));
-    assert_eq!(old.status, 409, "{}", old.text);
-    assert!(old.json["detail"].as_str().unwrap().contains(&format!("expected {}", version + 2)));
-    for (change, pointer, said) in [
-        (json!({"items": {"price": "flot"}}), "/items/price", "expected one of bool, int, float"),
-        (
-            json!({"items": {"price": "string", "category": "string"}}),
-            "/items/price",
-            "weir.toml says float, found string",
-        ),
-        (json!({"items": {"category": "string"}}), "/items/price", "weir.toml says float, found none"),
-        (
-            json!({"users": {"personalize": "int"}}),
-            "/users/personalize",
-            "is reserved and of type bool, found int",
-        ),
-        (json!({"users": {"": "int"}}), "/users/", "expected a name of 1 to 128 bytes"),
-        (json!({"unknown": "keep"}), "/unknown", "expected store, ignore or reject, found \"keep\""),
-    ] {
-        let got = put(change.clone());
-        let errors = got.json["errors"].as_array().cloned().unwrap_or_default();
-        let found = errors
-            .iter()
-            .find(|e| e["pointer"] == pointer)
-            .unwrap_or_else(|| panic!("{change} {}", got.text));
-        assert!(
-            got.status == 422 && found["detail"].as_str().unwrap().starts_with(said),
-            "{change}: {found}"
-        );
-    }
-    assert_eq!(put(json!({"itmes": {}})).status, 422);
-    assert_eq!(put(json!(3)).status, 422);
-
-    // What was put outlives a restart.
-    let before = read(&engine);
-    engine.ingest().unwrap().clone().close().unwrap();
-    drop(engine);
-    assert_eq!(read(&Data::from(Arc::new(site.open()))), before);
 }
 
 #[test]
