@@ -72,7 +72,7 @@ fn live() -> Live {
     let records: Vec<Record> = items
         .into_iter()
         .zip(1..)
-        .map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, event })
+        .map(|(event, sequence)| Record { sequence, received_ms: NOW, partition: 0, past: false, event })
         .collect();
     live.apply(&records).unwrap();
     live

@@ -88,7 +88,7 @@ fn schema() -> Schema {
 fn records(from: u64, events: impl Iterator<Item = Event>) -> Vec<Record> {
     let record = |(sequence, event): (u64, Event)| {
         let partition = event.person().map_or(0, |p| p.partition());
-        Record { sequence, received_ms: NOW, partition, event }
+        Record { sequence, received_ms: NOW, partition, past: false, event }
     };
     (from..).zip(events).map(record).collect()
 }

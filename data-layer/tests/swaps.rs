@@ -107,7 +107,7 @@ fn come_and_go(live: &Live, done: &AtomicBool) -> u64 {
                 attributes: BTreeMap::new(),
                 deleted: Some(deleted),
             });
-            live.apply(&[Record { sequence, received_ms: 0, partition: 0, event }]).unwrap();
+            live.apply(&[Record { sequence, received_ms: 0, partition: 0, past: false, event }]).unwrap();
         }
         // Often enough to meet every swap, seldom enough to keep the memory small.
         std::thread::sleep(std::time::Duration::from_micros(200));

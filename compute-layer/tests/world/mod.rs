@@ -69,7 +69,7 @@ impl World {
         let start = self.live.applied().sequence + 1;
         let records: Vec<Record> = (start..)
             .zip(events)
-            .map(|(sequence, event)| Record { sequence, received_ms: NOW, partition: 0, event })
+            .map(|(sequence, event)| Record { sequence, received_ms: NOW, partition: 0, past: false, event })
             .collect();
         self.live.apply(&records).unwrap();
     }

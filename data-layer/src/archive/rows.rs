@@ -12,7 +12,7 @@ use crate::{Error, Result};
 const GROUP: usize = 1 << 16;
 
 /// Columns of events.
-const EVENTS: [(&str, ColumnType); 12] = [
+const EVENTS: [(&str, ColumnType); 13] = [
     ("sequence", ColumnType::Int),
     ("received_ms", ColumnType::Int),
     ("partition", ColumnType::Int),
@@ -24,6 +24,7 @@ const EVENTS: [(&str, ColumnType); 12] = [
     ("item", ColumnType::Text),
     ("action", ColumnType::Text),
     ("value", ColumnType::Float),
+    ("lane", ColumnType::Text),
     ("event", ColumnType::Text),
 ];
 
@@ -53,6 +54,9 @@ const DECISIONS: [(&str, ColumnType); 19] = [
 /// Columns of decisions that are texts or numbers; all others are JSON.
 const PLAIN: [&str; 8] =
     ["request_id", "namespace", "scene", "user", "anonymous", "session_id", "log_position", "seed"];
+
+/// The lane of the past, in its column.
+const PAST: &str = "backfill";
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +178,7 @@ fn event_row(record: &Record) -> std::result::Result<Vec<Cell>, String> {
         text(item),
         text(action),
         Cell::Float(value),
+        text(if record.past { PAST } else { "" }),
         Cell::Text(json(&record.event)?),
     ])
 }
@@ -206,13 +211,19 @@ fn decision_row(sequence: u64, decision: &Decision) -> std::result::Result<Vec<C
 
 /// The records of a file of events, in its order.
 pub(super) fn events(path: &Path) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
-    let rows = Reader::open(path)?.rows(&["sequence", "received_ms", "partition", "event"])?;
-    Ok(rows.map(|row| {
+    let reader = Reader::open(path)?;
+    // Files of older versions know one lane.
+    let lane = reader.has("lane").then_some("lane");
+    let names: Vec<&str> =
+        ["sequence", "received_ms", "partition", "event"].into_iter().chain(lane).collect();
+    let rows = reader.rows(&names)?;
+    Ok(rows.map(move |row| {
         let row = row?;
         let event = whole(&row, 3)?;
         let event = serde_json::from_str(&event).map_err(|error| row.wrong(3, error.to_string()))?;
         let partition = u16::try_from(int(&row, 2)?).map_err(|error| row.wrong(2, error.to_string()))?;
-        Ok(Record { sequence: int(&row, 0)? as u64, received_ms: int(&row, 1)?, partition, event })
+        let past = lane.is_some() && whole(&row, 4)? == PAST;
+        Ok(Record { sequence: int(&row, 0)? as u64, received_ms: int(&row, 1)?, partition, past, event })
     }))
 }
 

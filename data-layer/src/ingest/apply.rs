@@ -5,6 +5,7 @@
 use super::consumer::{self, Around, Change, Effect, Stores};
 use crate::Result;
 use crate::live::deeds::{Found, id_key};
+use crate::live::levels::NO_DAY;
 use crate::live::people::Kept;
 use crate::live::{Deed, Deeds, ItemTable, Live, Side, Stamp, Tie};
 use crate::types::event::{Edge, Identify, Impression, Retraction};
@@ -31,7 +32,7 @@ impl Live {
             let mut lists = self.lists.write();
             for record in chunk {
                 let (deeds, items, lists) = (&mut *deeds, &mut *items, &mut *lists);
-                Applying { live: self, deeds, items, effects: &mut effects }.record(&record.event);
+                Applying { live: self, deeds, items, effects: &mut effects }.record(record);
                 let mut stores = Stores { items, lists, actions: &self.actions, keep: &self.keep };
                 for effect in effects.drain(..) {
                     consumer::on_items(&effect, &mut stores);
@@ -55,8 +56,8 @@ struct Applying<'a, 'e> {
 }
 
 impl<'e> Applying<'_, 'e> {
-    fn record(&mut self, event: &'e Event) {
-        match event {
+    fn record(&mut self, record: &'e Record) {
+        match &record.event {
             Event::Schema(schema) => {
                 self.items.set_schema(schema);
                 self.live.schema.store(Arc::new(schema.clone()));
@@ -69,7 +70,7 @@ impl<'e> Applying<'_, 'e> {
                     consumer::on_person(&change, Arc::make_mut(&mut kept.state), &around, self.effects);
                 });
             }
-            Event::Interaction(event) => self.did(event),
+            Event::Interaction(event) => self.did(event, record.past),
             Event::Retraction(event) => self.undo(event),
             Event::Impression(event) => self.saw(event),
             Event::Identify(event) => self.identify(event),
@@ -79,7 +80,7 @@ impl<'e> Applying<'_, 'e> {
         }
     }
 
-    fn did(&mut self, event: &Interaction) {
+    fn did(&mut self, event: &Interaction, past: bool) {
         let id = event.id.as_ref().map(id_key);
         if id.is_some_and(|id| self.deeds.knows(id)) {
             return;
@@ -87,7 +88,7 @@ impl<'e> Applying<'_, 'e> {
         let mut deed = Deed {
             item: self.items.intern_id(&event.item),
             action: self.live.actions.id(&event.action),
-            offset: 0,
+            offset: if past { NO_DAY } else { 0 },
             value: event.value,
             time: event.time,
             key: id.map_or_else(|| content_key(event), |id| id[0]),
@@ -99,7 +100,7 @@ impl<'e> Applying<'_, 'e> {
                 if !kept.state.personalize() {
                     return None;
                 }
-                if counts_by_day(&deed, &around) {
+                if !past && counts_by_day(&deed, &around) {
                     let zone = kept.state.attribute("timezone");
                     deed.offset = around.keep.calendar.offset(zone, deed.time);
                 }

@@ -20,6 +20,8 @@ pub(super) struct Group {
     pub records: Vec<Record>,
     /// Bytes of their payloads.
     pub bytes: usize,
+    /// Whether what is added to it just now came by the lane of the past.
+    pub past: bool,
 }
 
 impl Group {

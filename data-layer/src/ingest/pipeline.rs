@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::admission::{Admission, Flow, Reservation};
+use super::admission::{Admission, Flow, Lane, Reservation};
 use super::backlog::{Backlog, Group, Lag};
 use super::dedupe::Dedupe;
 use super::prepare::{Encoded, Prepared, Ready, encode};
@@ -242,6 +242,7 @@ impl Pipeline {
         let mut group = Group::default();
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
+            group.past = batch.room.lane() == Lane::Backfill;
             let receipt = self.stage(batch.events, batch.rejected, batch.received_ms, &mut group);
             answers.push((batch.reply, receipt, batch.room));
         }
@@ -337,9 +338,11 @@ impl Pipeline {
         if let Event::Schema(schema) = &event {
             self.schema = Arc::new(schema.clone());
         }
-        let sequence = self.events.append(format::kind_of(&event), partition, received_ms, payload);
+        let past = group.past && !matches!(event, Event::Schema(_));
+        let kind = format::kind_of(&event) | if past { format::PAST } else { 0 };
+        let sequence = self.events.append(kind, partition, received_ms, payload);
         group.bytes += payload.len();
-        group.records.push(Record { sequence, received_ms, partition, event });
+        group.records.push(Record { sequence, received_ms, partition, past, event });
     }
 
     fn decide(&mut self, decisions: &[Decision]) {

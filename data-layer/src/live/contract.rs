@@ -103,7 +103,7 @@ mod laws {
         let from = store.live().applied().sequence + 1;
         let record = |(sequence, event): (u64, Event)| {
             let partition = event.person().map_or(0, |p| p.partition());
-            Record { sequence, received_ms: 0, partition, event }
+            Record { sequence, received_ms: 0, partition, past: false, event }
         };
         store.apply(&(from..).zip(events).map(record).collect::<Vec<_>>());
     }

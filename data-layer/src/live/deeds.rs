@@ -17,7 +17,7 @@ pub struct Deed {
     pub item: Ordinal,
     /// What; `None` where the action is no longer configured, and nothing was counted.
     pub action: Option<ActionId>,
-    /// Offset of the person's calendar from UTC at that time, in quarters of an hour.
+    /// Offset of the person's calendar from UTC at that time, in quarters of an hour; [`NO_DAY`](super::levels::NO_DAY) where it earns nothing.
     pub offset: i8,
     /// Its value.
     pub value: f64,

@@ -8,6 +8,9 @@ use crate::types::time::{DAY, MINUTE};
 /// Calendar days whose counts are kept apart, the newest included. What was earned before stays as it is.
 const DAYS_KEPT: i32 = 400;
 
+/// In place of an offset: what earns nothing, on no day.
+pub const NO_DAY: i8 = i8::MIN;
+
 /// The calendar day of a time (days since 1970) where clocks are so many quarters of an hour ahead of UTC.
 #[must_use]
 pub fn day(time: Millis, offset: i8) -> i32 {

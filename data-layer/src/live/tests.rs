@@ -35,6 +35,7 @@ fn records(events: &[Event]) -> Vec<Record> {
         sequence,
         received_ms: NOW,
         partition: event.person().map_or(0, |p| p.partition()),
+        past: false,
         event: event.clone(),
     };
     (1..).zip(events).map(record).collect()

@@ -19,7 +19,7 @@ pub struct Acted {
     pub item: Ordinal,
     /// What.
     pub action: ActionId,
-    /// Offset of the person's calendar from UTC at that time, in quarters of an hour.
+    /// Offset of the person's calendar from UTC at that time, in quarters of an hour; [`NO_DAY`](super::levels::NO_DAY) where it earns nothing.
     pub offset: i8,
     /// Its value.
     pub value: f64,

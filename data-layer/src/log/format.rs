@@ -179,6 +179,9 @@ pub const DECISION: u8 = 32;
 /// Kind of a record that was erased: it keeps its sequence, says nothing, and readers pass it over.
 pub const VOID: u8 = 11;
 
+/// Bit of the kind of an event's record that came by the lane of the past.
+pub const PAST: u8 = 0x80;
+
 /// The payload of an event in the version that this program writes.
 ///
 /// # Errors
@@ -194,6 +197,7 @@ pub fn encode_event(event: &Event) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A sentence for an unknown kind or a payload that does not fit it.
 pub fn decode_event(version: u8, kind: u8, payload: &[u8]) -> Result<Event, String> {
+    let kind = kind & !PAST;
     if version >= 2 {
         return codec::decode(kind, payload);
     }

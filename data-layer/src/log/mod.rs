@@ -107,7 +107,10 @@ pub fn record(entry: EntryRef<'_>, folder: &Path) -> Result<Record> {
     let event = format::decode_event(entry.version, entry.kind, entry.payload);
     let EntryRef { sequence, received_ms, partition, .. } = entry;
     match event {
-        Ok(event) => Ok(Record { sequence, received_ms, partition, event }),
+        Ok(event) => {
+            let past = entry.kind & format::PAST != 0;
+            Ok(Record { sequence, received_ms, partition, past, event })
+        }
         Err(detail) => Err(undecodable(&entry, folder, detail)),
     }
 }

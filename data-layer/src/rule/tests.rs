@@ -56,7 +56,7 @@ fn live() -> Live {
     ];
     let records: Vec<Record> = (1..)
         .zip(events)
-        .map(|(sequence, event)| Record { sequence, received_ms: 1, partition: 0, event })
+        .map(|(sequence, event)| Record { sequence, received_ms: 1, partition: 0, past: false, event })
         .collect();
     live.apply(&records).unwrap();
     live

@@ -65,7 +65,7 @@ pub fn route(event: &Event) -> Route {
 /// # Errors
 /// What is wrong with the payload.
 pub fn route_of(version: u8, kind: u8, partition: Partition, payload: &[u8]) -> Result<Route, String> {
-    match kind {
+    match kind & !format::PAST {
         // User, interaction, impression, erase, edge: the header has the person's.
         2 | 3 | 5 | 8 | 9 => Ok(Route::To(Place { lane: Lane::People, partition })),
         7 | 10 => Ok(Route::AllItems),

@@ -214,6 +214,8 @@ pub struct Record {
     pub received_ms: Millis,
     /// Partition of the person it concerns; 0 where it concerns none.
     pub partition: Partition,
+    /// Whether it came by the lane of the past: it counts as any other, and earns no points.
+    pub past: bool,
     /// What was said.
     pub event: Event,
 }

@@ -104,7 +104,7 @@ impl<'a> World<'a> {
             .map(|event| {
                 self.sequence += 1;
                 let partition = event.person().map_or(0, |p| p.partition());
-                Record { sequence: self.sequence, received_ms: 0, partition, event }
+                Record { sequence: self.sequence, received_ms: 0, partition, past: false, event }
             })
             .collect();
         Ok(self.live.apply(&records)?)

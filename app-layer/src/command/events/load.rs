@@ -20,7 +20,7 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     config: ConfigFile,
-    /// The events are of the past: a server lets those of the present go first.
+    /// The events are of the past: they earn no points, and a server lets those of the present go first.
     #[arg(long)]
     backfill: bool,
     /// A server that holds the log; files are NDJSON then. Without it no server may hold it.
@@ -51,11 +51,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
         return tally.end(args.format);
     }
     let ingest = Ingest::open(&args.config.load()?)?;
+    let lane = if args.backfill { Lane::Backfill } else { Lane::Live };
     for (file, kind) in &files {
         let progress = bar(0, &file.display().to_string());
         match kind {
-            Kind::Events => load_ndjson(&ingest, file, &mut tally, &progress)?,
-            kind => load_rows(&ingest, file, *kind, &mut tally, &progress)?,
+            Kind::Events => load_ndjson(&ingest, file, lane, &mut tally, &progress)?,
+            kind => load_rows(&ingest, (file, *kind), lane, &mut tally, &progress)?,
         }
         progress.finish_and_clear();
     }
@@ -88,9 +89,9 @@ fn through(url: &str, args: &Args, files: &[(PathBuf, Kind)], tally: &mut Tally)
 }
 
 /// Waits until there is room: events are written faster than they are applied.
-pub(super) fn room(ingest: &Ingest, bytes: usize) -> Result<Reservation> {
+pub(super) fn room(ingest: &Ingest, lane: Lane, bytes: usize) -> Result<Reservation> {
     loop {
-        match ingest.admission().admit(Lane::Live, bytes) {
+        match ingest.admission().admit(lane, bytes) {
             Err(data_layer::Error::Busy { why: Busy::Full | Busy::Behind }) => std::thread::sleep(PAUSE),
             room => return Ok(room?),
         }
@@ -100,13 +101,15 @@ pub(super) fn room(ingest: &Ingest, bytes: usize) -> Result<Reservation> {
 fn load_ndjson(
     ingest: &Ingest,
     file: &Path,
+    lane: Lane,
     tally: &mut Tally,
     progress: &indicatif::ProgressBar,
 ) -> Result<()> {
     let place = file.display().to_string();
     let reader = BufReader::new(std::fs::File::open(file).map_err(Error::io(&place))?);
     chunks(reader, &place, CHUNK_BYTES, |text, first| {
-        let taken = ingest.read(text.as_bytes(), Form::Ndjson, time::now(), room(ingest, text.len())?)?;
+        let taken =
+            ingest.read(text.as_bytes(), Form::Ndjson, time::now(), room(ingest, lane, text.len())?)?;
         let receipt = futures::executor::block_on(ingest.take(taken))?;
         tally.add(&receipt, |index| format!("{place}:{}", line_of(text, first, index)));
         progress.inc(u64::from(receipt.accepted));
@@ -116,8 +119,8 @@ fn load_ndjson(
 
 fn load_rows(
     ingest: &Ingest,
-    file: &Path,
-    kind: Kind,
+    (file, kind): (&Path, Kind),
+    lane: Lane,
     tally: &mut Tally,
     progress: &indicatif::ProgressBar,
 ) -> Result<()> {
@@ -129,7 +132,7 @@ fn load_rows(
             return Ok(());
         }
         let count = events.len();
-        let room = room(ingest, count * TYPED_BYTES)?;
+        let room = room(ingest, lane, count * TYPED_BYTES)?;
         let receipt = futures::executor::block_on(ingest.submit_events_in(events, time::now(), room))?;
         tally.add(&receipt, |index| format!("{} row {}", file.display(), number + index));
         number += count;

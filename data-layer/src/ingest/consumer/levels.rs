@@ -1,9 +1,9 @@
 //! Points of people by configured rules, by calendar day where they are.
 
 use super::{Around, Change, Consumer, Effect};
-use crate::config::LevelRule;
+use crate::config::{ActionId, LevelRule};
 use crate::live::UserState;
-use crate::live::levels::day;
+use crate::live::levels::{NO_DAY, day};
 
 /// Counts what earns points, and takes it back.
 pub struct Levels;
@@ -33,7 +33,8 @@ impl Consumer for Levels {
 fn on_rule(rule: &LevelRule, change: &Change<'_>, state: &mut UserState) {
     match change {
         Change::Did(deed) | Change::Undone(deed) => {
-            let Some(action) = deed.action.filter(|action| rule.points(*action).is_some()) else { return };
+            let earns = |action: &ActionId| rule.points(*action).is_some() && deed.offset != NO_DAY;
+            let Some(action) = deed.action.filter(earns) else { return };
             let back = matches!(change, Change::Undone(_));
             let tally = state.levels.entry(rule.name.clone()).or_default();
             tally.count(rule, action, day(deed.time, deed.offset), back);

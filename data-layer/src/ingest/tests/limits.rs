@@ -133,8 +133,10 @@ fn what_is_sealed_is_archived_while_events_come() {
     let ingest = world.open();
     for n in 0..3 {
         let body = click(&format!("yesterday {n}")).replace(&NOW.to_string(), &(NOW - DAY).to_string());
-        let sent = send_at(&ingest, &body, NOW - DAY);
-        assert_eq!(sent.accepted, 1);
+        let lane = if n == 1 { Lane::Backfill } else { Lane::Live };
+        let room = ingest.admission().admit(lane, body.len()).unwrap();
+        let taken = ingest.read(body.as_bytes(), Form::Auto, NOW - DAY, room).unwrap();
+        assert_eq!(block_on(ingest.take(taken)).unwrap().accepted, 1);
     }
     send(&ingest, &click("today"));
     ingest.close().unwrap();
@@ -192,4 +194,33 @@ fn of_equal_times_the_source_that_is_trusted_more_counts() {
     let said = wrong("[sources]\ncrm = 256\n");
     assert!(said.contains("sources: crm: expected a priority of 0 to 255, found 256"), "{said}");
     assert!(wrong("[sources]\n\"\" = 1\n").contains("expected the name of a source"));
+}
+
+/// What is loaded behind the present counts, but earns nothing, whichever way the state comes about.
+#[test]
+fn the_past_earns_no_points() {
+    let levels = "[levels.reader]\nthresholds = [10]\n[levels.reader.points]\nclick = { each = 5 }\n";
+    let world = World::with(levels);
+    let points = |live: &Live| {
+        let state = live.person(&Person::user(Id::new("u1").unwrap())).unwrap();
+        let rule = &live.keep().levels[0];
+        let earned = state.levels.get(&rule.name).map_or(0, |tally| tally.points(rule));
+        (clicks(live, "i1"), earned)
+    };
+    let ingest = world.open();
+    send(&ingest, &click("now"));
+    let room = ingest.admission().admit(Lane::Backfill, 1 << 10).unwrap();
+    let past = [click("then"), click("before")].join("\n");
+    let taken = ingest.read(past.as_bytes(), Form::Ndjson, NOW, room).unwrap();
+    assert_eq!(block_on(ingest.take(taken)).unwrap().accepted, 2);
+    // Taking back what earned nothing takes no points either.
+    let back = format!(r#"{{"type":"interaction","id":"then","retracted":true,"time":{NOW}}}"#);
+    assert_eq!(send(&ingest, &back).accepted, 1);
+    assert_eq!(points(ingest.live()), (2, 5));
+    ingest.close().unwrap();
+    let ingest = world.open();
+    assert_eq!(points(ingest.live()), (2, 5));
+    let lanes: Vec<bool> =
+        Reader::events(&world.config.log.dir, "main").unwrap().map(|record| record.unwrap().past).collect();
+    assert!(lanes.ends_with(&[false, true, true, false]), "{lanes:?}");
 }
