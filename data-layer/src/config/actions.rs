@@ -17,6 +17,14 @@ pub enum Weight {
     Value,
 }
 
+impl Weight {
+    /// What an interaction with this value is worth where its value is what counts; finite for finite values.
+    #[must_use]
+    pub fn of_value(value: f64) -> f32 {
+        value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    }
+}
+
 /// Most actions that can be configured.
 pub const MOST_ACTIONS: usize = 255;
 
@@ -93,7 +101,7 @@ impl Actions {
     pub fn weight(&self, id: ActionId, value: f64) -> f32 {
         match self.list.get(usize::from(id.0)) {
             Some((_, Weight::Fixed(weight))) => *weight,
-            Some((_, Weight::Value)) => value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32,
+            Some((_, Weight::Value)) => Weight::of_value(value),
             None => 0.0,
         }
     }

@@ -41,6 +41,39 @@ pub(super) struct Bucket {
     pub(super) micros: Sum,
 }
 
+/// What many actions of one kind in one hour come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Which hour, since the epoch.
+    pub hour: i32,
+    /// How many there were.
+    pub times: u64,
+    /// Sum of their values, in millionths.
+    pub micros: i128,
+    /// Sum of those values that are positive as weights, in millionths.
+    pub positive: i128,
+}
+
+impl Count {
+    /// One action.
+    #[must_use]
+    pub fn one(value: f64, time: Millis) -> Self {
+        Self {
+            hour: hour(time),
+            times: 1,
+            micros: micros(value),
+            positive: super::trending::worth(Weight::of_value(value)),
+        }
+    }
+
+    /// Adds those of the same hour.
+    pub fn add(&mut self, other: &Self) {
+        self.times += other.times;
+        self.micros += other.micros;
+        self.positive += other.positive;
+    }
+}
+
 /// The hour of a time; times lie in the years 1 to 9999.
 fn hour(time: Millis) -> i32 {
     time.div_euclid(HOUR).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -49,7 +82,11 @@ fn hour(time: Millis) -> i32 {
 impl Counters {
     /// Counts one action with its value, at its event time.
     pub fn add(&mut self, action: ActionId, value: f64, time: Millis) {
-        let (hour, micros) = (hour(time), micros(value));
+        self.add_many(action, hour(time), 1, micros(value));
+    }
+
+    /// Counts many actions of one hour; exactly as one after the other.
+    pub fn add_many(&mut self, action: ActionId, hour: i32, times: u64, micros: i128) {
         if self.series.is_empty() || hour > self.head {
             self.head = hour;
             self.trim();
@@ -57,17 +94,18 @@ impl Counters {
         let oldest = self.oldest();
         let at = self.slot(action);
         let series = &mut self.series[at];
-        series.count += 1;
+        series.count += times;
         series.micros.add(micros);
         if hour < oldest {
             return;
         }
+        let count = u32::try_from(times).unwrap_or(u32::MAX);
         match series.hours.binary_search_by_key(&hour, |b| b.hour) {
             Ok(at) => {
-                series.hours[at].count += 1;
+                series.hours[at].count = series.hours[at].count.saturating_add(count);
                 series.hours[at].micros.add(micros);
             }
-            Err(at) => series.hours.insert(at, Bucket { hour, count: 1, micros: Sum::of(micros) }),
+            Err(at) => series.hours.insert(at, Bucket { hour, count, micros: Sum::of(micros) }),
         }
     }
 

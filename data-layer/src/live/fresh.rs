@@ -1,5 +1,6 @@
 //! What is new: items by when they began, which is when they were created or, where that is later, when they may first be shown. An item
-//! enters the list at that moment by itself, without another event. One list of all items, and one for each kind. Bounded: the newest stay.
+//! enters the list at that moment by itself, without another event. One list of all items, and one for each kind. Bounded: of each partition of
+//! items the newest stay, so that it does not matter how far servers are in other partitions.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,10 +12,10 @@ use super::dictionary::Dictionary;
 use super::ranked::MOST_LISTED;
 use super::trending::Named;
 use crate::types::time::DAY;
-use crate::types::{Millis, Ordinal};
+use crate::types::{ITEM_PARTITIONS, Millis, Ordinal};
 
-/// Items that are kept, those that are still to come included; about 90 bytes each.
-const MOST_KEPT: usize = 100_000;
+/// Items that are kept of one partition, those that are still to come included; about 120 bytes each, 100,000 in all.
+const MOST_KEPT: usize = 100_000 / ITEM_PARTITIONS as usize;
 /// After this long a score is half.
 const HALF_LIFE: Millis = 3 * DAY;
 
@@ -26,6 +27,8 @@ type Place = (Reverse<Millis>, u64, Ordinal);
 pub struct Fresh {
     places: FxHashMap<Ordinal, (Place, u32)>,
     all: BTreeSet<Place>,
+    /// By partition.
+    parts: Vec<BTreeSet<Place>>,
     /// Texts of the kinds; a code is a place in `by_kind`.
     kinds: Dictionary,
     by_kind: Vec<BTreeSet<Place>>,
@@ -44,8 +47,11 @@ impl Fresh {
         self.places.insert(named.item, (place, kind));
         self.all.insert(place);
         self.by_kind[kind as usize].insert(place);
-        if self.all.len() > MOST_KEPT
-            && let Some((_, _, oldest)) = self.all.last().copied()
+        self.parts.resize_with(ITEM_PARTITIONS.into(), BTreeSet::new);
+        let part = &mut self.parts[part(named.tie)];
+        part.insert(place);
+        if part.len() > MOST_KEPT
+            && let Some((_, _, oldest)) = part.last().copied()
         {
             self.drop_item(oldest);
         }
@@ -77,10 +83,18 @@ impl Fresh {
     fn drop_item(&mut self, item: Ordinal) {
         let Some((place, kind)) = self.places.remove(&item) else { return };
         self.all.remove(&place);
+        if let Some(part) = self.parts.get_mut(part(place.1)) {
+            part.remove(&place);
+        }
         if let Some(of_kind) = self.by_kind.get_mut(kind as usize) {
             of_kind.remove(&place);
         }
     }
+}
+
+/// The partition of an item, by the hash of its id.
+fn part(tie: u64) -> usize {
+    (tie % u64::from(ITEM_PARTITIONS)) as usize
 }
 
 #[cfg(test)]
@@ -115,16 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay() {
+    fn of_each_partition_the_newest_stay_whatever_comes_of_others() {
         let mut fresh = Fresh::default();
-        for item in 0..MOST_KEPT as u32 + 10 {
-            fresh.say(named(item, "x"), Some(i64::from(item)));
+        let most = MOST_KEPT as u32;
+        let named = |item: u32| Named { item, tie: u64::from(item % 2), kind: "x" };
+        for item in (0..2 * (most + 10)).filter(|item| item % 2 == 0 || *item < 20) {
+            fresh.say(named(item), Some(i64::from(item)));
         }
-        assert_eq!(
-            (fresh.all.len(), fresh.places.len(), fresh.by_kind[0].len()),
-            (MOST_KEPT, MOST_KEPT, MOST_KEPT)
-        );
-        assert_eq!((fresh.begins(9), fresh.begins(10)), (None, Some(10)));
+        let kept = MOST_KEPT + 10;
+        assert_eq!((fresh.all.len(), fresh.places.len(), fresh.by_kind[0].len()), (kept, kept, kept));
+        assert_eq!((fresh.begins(18), fresh.begins(19), fresh.begins(20)), (None, Some(19), Some(20)));
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::column::{Cell, Column};
-use super::counters::Counters;
+use super::counters::{Count, Counters};
 use super::dictionary::Dictionary;
 use super::ids::Ids;
 use super::merge::{Stamp, Stamped};
@@ -288,7 +288,12 @@ impl ItemTable {
 
     /// Counts an impression.
     pub fn saw(&mut self, item: Ordinal) {
-        self.impressions[item as usize] += 1;
+        self.shown(item, 1);
+    }
+
+    /// Counts many impressions.
+    pub fn shown(&mut self, item: Ordinal, times: u64) {
+        self.impressions[item as usize] += times;
         self.rows[item as usize].0[Row::IMPRESSIONS] = self.impressions[item as usize] as f32;
     }
 
@@ -314,6 +319,13 @@ impl ItemTable {
                 row.follow(counters, actions);
             }
         }
+    }
+
+    /// Counts many interactions of one hour with an item; exactly as one after the other.
+    pub fn counted(&mut self, item: Ordinal, actions: &Actions, action: ActionId, count: &Count) {
+        let counters = &mut self.counters[item as usize];
+        counters.add_many(action, count.hour, count.times, count.micros);
+        self.rows[item as usize].follow(counters, actions);
     }
 
     /// Takes back what [`ItemTable::did`] counted.

@@ -116,16 +116,27 @@ pub struct Pair {
     pub back: bool,
 }
 
+/// The bucket of a time.
+#[must_use]
+pub fn bucket(time: Millis, pairing: &Pairing) -> i32 {
+    let width = (pairing.half_life / 2).max(1);
+    time.div_euclid(width).clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32
+}
+
 impl Together {
     /// Adds a pair, or takes it back.
     pub fn add(&mut self, pair: &Pair, pairing: &Pairing, ids: &Ids) {
-        let width = (pairing.half_life / 2).max(1);
-        let bucket =
-            pair.time.div_euclid(width).clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32;
-        for [item, other] in [pair.items, [pair.items[1], pair.items[0]]] {
-            self.add_one(item, other, pair, bucket, ids);
-            self.bound(item, pairing.neighbours, ids);
-        }
+        self.add_half(pair, pairing, ids);
+        let [item, other] = pair.items;
+        self.add_half(&Pair { items: [other, item], ..*pair }, pairing, ids);
+    }
+
+    /// As [`Together::add`], but only among the neighbours of the first item. Nothing else changes those, so that items may be
+    /// followed apart from each other.
+    pub fn add_half(&mut self, pair: &Pair, pairing: &Pairing, ids: &Ids) {
+        let [item, other] = pair.items;
+        self.add_one(item, other, pair, bucket(pair.time, pairing), ids);
+        self.bound(item, pairing.neighbours, ids);
     }
 
     /// The best neighbours of an item, best first: weight of the pairs of both, over the root of the product of all pairs of either. `false`

@@ -33,6 +33,13 @@ struct Item {
     kind: u32,
 }
 
+/// What a weight adds, in millionths; 0 where it is not positive.
+#[must_use]
+pub fn worth(weight: f32) -> i128 {
+    // `max` drops what is no number.
+    micros(f64::from(weight.max(0.0)))
+}
+
 /// The live lists `trending`.
 #[derive(Debug, Default)]
 pub struct Trending {
@@ -57,12 +64,17 @@ pub struct Named<'a> {
 impl Trending {
     /// Adds a positive weight at its event time; other weights change nothing.
     pub fn add(&mut self, named: Named<'_>, weight: f32, time: Millis) {
-        self.change(named, weight, time, 1);
+        self.change(named, worth(weight), bucket(time));
+    }
+
+    /// Adds many weights of one hour since the epoch, in millionths as [`worth`] says; exactly as one after the other.
+    pub fn add_many(&mut self, named: Named<'_>, worth: i128, hour: i32) {
+        self.change(named, worth, hour.div_euclid((BUCKET / HOUR) as i32));
     }
 
     /// Takes a weight back that was added.
     pub fn undo(&mut self, named: Named<'_>, weight: f32, time: Millis) {
-        self.change(named, weight, time, -1);
+        self.change(named, -worth(weight), bucket(time));
     }
 
     /// Moves an item to the list of the kind that it has now.
@@ -101,13 +113,10 @@ impl Trending {
         Some((i64::from(bucket) + 1) * BUCKET)
     }
 
-    fn change(&mut self, named: Named<'_>, weight: f32, time: Millis, sign: i128) {
-        // Not `<= 0.0`: a weight that is no number must not pass either.
-        if weight.is_nan() || weight <= 0.0 {
+    fn change(&mut self, named: Named<'_>, by: i128, bucket: i32) {
+        if by == 0 {
             return;
         }
-        let by = sign * micros(f64::from(weight));
-        let bucket = time.div_euclid(BUCKET).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
         let kind = match self.items.get(&named.item) {
             Some(entry) => entry.kind,
             None => self.kind(named.kind),
@@ -142,6 +151,11 @@ impl Trending {
         }
         code
     }
+}
+
+/// The bucket of a time.
+fn bucket(time: Millis) -> i32 {
+    time.div_euclid(BUCKET).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
 #[cfg(test)]

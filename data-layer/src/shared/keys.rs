@@ -1,10 +1,7 @@
 //! Names of everything in Redis; `docs/formats.md` lists them. A partition's keys have its name as hash tag, so that they share a slot
 //! and can change in one step. Never an id: what people are called does not decide where they are, nor can it forge a tag.
 
-use crate::types::{PARTITIONS, Partition, Person, PersonKind};
-
-/// Number of item partitions, the same for every deployment.
-pub const ITEM_PARTITIONS: Partition = 64;
+use crate::types::{ITEM_PARTITIONS, PARTITIONS, Partition, Person, PersonKind};
 
 /// Which of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,9 +2,8 @@
 //! items to all of them.
 
 use crate::log::format;
-use crate::types::{Event, Id, Partition, Person};
+use crate::types::{Event, ITEM_PARTITIONS, Id, Partition, Person};
 
-use super::keys::ITEM_PARTITIONS;
 use super::{Lane, Place};
 
 /// Partitions that a record goes to.

@@ -25,5 +25,8 @@ pub type Partition = u16;
 /// Fixed number of user partitions of a deployment (decision 4 of the design).
 pub const PARTITIONS: Partition = 1024;
 
+/// Number of item partitions, the same for every deployment.
+pub const ITEM_PARTITIONS: Partition = 64;
+
 /// The namespace used where none is configured.
 pub const DEFAULT_NAMESPACE: &str = "main";

@@ -42,6 +42,9 @@ impl Consumer for Counters {
                 let Some(action) = deed.action else { return };
                 stores.items.undo(deed.item, stores.actions, action, deed.value, deed.time);
             }
+            Effect::Counted { item, action, count } => {
+                stores.items.counted(*item, stores.actions, *action, count);
+            }
             _ => {}
         }
     }

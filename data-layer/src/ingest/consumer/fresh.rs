@@ -14,7 +14,7 @@ impl Consumer for Fresh {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {

@@ -13,7 +13,8 @@ mod together;
 mod trending;
 mod users;
 
-use crate::config::{Actions, Keep};
+use crate::config::{ActionId, Actions, Keep};
+use crate::live::counters::Count;
 use crate::live::together::Pair;
 use crate::live::{Deed, Ids, ItemTable, Lists, Side, Tie, UserState};
 use crate::types::event::Load;
@@ -68,6 +69,24 @@ pub enum Effect<'a> {
     },
     /// Somebody acted on two items close to each other, or that is taken back.
     Paired(Pair),
+    /// As [`Effect::Paired`], for the first of the two items only.
+    Neared(Pair),
+    /// What many who did the same with an item come to.
+    Counted {
+        /// Which item.
+        item: Ordinal,
+        /// What they did.
+        action: ActionId,
+        /// How often, and in which hour.
+        count: Count,
+    },
+    /// An item was seen so often.
+    Shown {
+        /// Which.
+        item: Ordinal,
+        /// How often.
+        times: u64,
+    },
 }
 
 /// What consumers know besides.

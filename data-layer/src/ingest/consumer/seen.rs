@@ -32,8 +32,10 @@ impl Consumer for Seen {
     }
 
     fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
-        if let Effect::Saw { item, .. } = effect {
-            stores.items.saw(*item);
+        match effect {
+            Effect::Saw { item, .. } => stores.items.saw(*item),
+            Effect::Shown { item, times } => stores.items.shown(*item, *times),
+            _ => {}
         }
     }
 }

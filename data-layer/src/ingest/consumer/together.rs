@@ -40,8 +40,12 @@ impl Consumer for Together {
     }
 
     fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
-        if let (Effect::Paired(pair), Some(pairing)) = (effect, &stores.keep.together) {
-            stores.lists.together.add(pair, pairing, stores.items.ids());
+        let Some(pairing) = &stores.keep.together else { return };
+        let (together, ids) = (&mut stores.lists.together, stores.items.ids());
+        match effect {
+            Effect::Paired(pair) => together.add(pair, pairing, ids),
+            Effect::Neared(pair) => together.add_half(pair, pairing, ids),
+            _ => {}
         }
     }
 }
