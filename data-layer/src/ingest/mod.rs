@@ -12,6 +12,7 @@ pub mod check;
 pub mod consumer;
 pub mod decode;
 pub mod dedupe;
+pub mod delta;
 mod fields;
 pub mod follow;
 mod pipeline;

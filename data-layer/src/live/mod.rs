@@ -7,6 +7,7 @@ pub mod codec;
 pub mod column;
 #[cfg(test)]
 pub mod contract;
+pub mod copies;
 pub mod counters;
 pub mod deeds;
 pub mod dictionary;
@@ -42,6 +43,7 @@ use crate::config::{Actions, Config, Keep};
 use crate::types::{Millis, Ordinal, Person, Position, Schema};
 
 pub use column::Cell;
+pub use copies::Copies;
 pub use counters::Counters;
 pub use deeds::{Deed, Deeds};
 pub use fresh::Fresh;
@@ -133,6 +135,8 @@ pub struct Live {
     pub(crate) people: EmbeddedPeople,
     /// Held by whoever applies.
     pub(crate) deeds: Mutex<Deeds>,
+    /// What item partitions pass on copies of, where there are such.
+    pub(crate) copies: Mutex<Copies>,
     producer: AtomicU64,
     pub(crate) applied: watch::Sender<u64>,
 }
@@ -153,6 +157,7 @@ impl Live {
             lists: RwLock::default(),
             people: EmbeddedPeople::default(),
             deeds: Mutex::new(Deeds::new(keep.deeds)),
+            copies: Mutex::default(),
             producer: AtomicU64::new(0),
             applied: watch::Sender::new(0),
             actions: Arc::new(actions),

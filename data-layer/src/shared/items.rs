@@ -47,6 +47,8 @@ impl<S: Sum> Work for Gather<S> {
 pub struct Delta {
     /// From which partition.
     pub place: Place,
+    /// Its number there.
+    pub number: u64,
     /// What the payload is.
     pub kind: u8,
     /// Its bytes.
@@ -106,7 +108,7 @@ impl Tail {
                     return Err(wrong(detail));
                 }
                 let Message { kind, payload, .. } = Message::decode(&entry.bytes).map_err(wrong)?;
-                deltas.push(Delta { place, kind, payload });
+                deltas.push(Delta { place, number: entry.id.ms, kind, payload });
                 *last = entry.id.ms;
             }
         }
