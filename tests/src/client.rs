@@ -19,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     /// `Content-Type`.
     pub kind: String,
+    /// Seconds of `Retry-After`.
+    pub retry_after: Option<u64>,
     /// The body.
     pub text: String,
 }
@@ -42,9 +44,17 @@ impl Client {
     /// A client of the server at this address.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(20)));
+        Self::within(url, Duration::from_secs(20))
+    }
+
+    /// One that waits no longer than three seconds for an answer.
+    #[must_use]
+    pub fn impatient(url: impl Into<String>) -> Self {
+        Self::within(url, Duration::from_secs(3))
+    }
+
+    fn within(url: impl Into<String>, at_most: Duration) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(at_most));
         Self { agent: config.build().into(), url: url.into() }
     }
 
@@ -99,17 +109,14 @@ impl Client {
 
 fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     match result {
-        Err(error) => Answer { status: 0, kind: String::new(), text: error.to_string() },
+        Err(error) => Answer { status: 0, kind: String::new(), retry_after: None, text: error.to_string() },
         Ok(mut response) => {
-            let kind = response
-                .headers()
-                .get("content-type")
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned();
+            let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+            let kind = header("content-type").unwrap_or_default().to_owned();
+            let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
             match response.body_mut().read_to_string() {
-                Ok(text) => Answer { status: response.status().as_u16(), kind, text },
-                Err(error) => Answer { status: 0, kind, text: error.to_string() },
+                Ok(text) => Answer { status: response.status().as_u16(), kind, retry_after, text },
+                Err(error) => Answer { status: 0, kind, retry_after, text: error.to_string() },
             }
         }
     }
