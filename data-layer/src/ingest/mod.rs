@@ -1,7 +1,7 @@
 //! Dynamic data in: decode, check, append to the log, then let every consumer apply it to the live store.
 //!
 //! The order is: on the caller's thread room (`admission.rs`), `decode.rs`, `check/` and `prepare.rs` (types, payload, key); on the log
-//! thread (`pipeline.rs`) duplicates (`dedupe.rs`), log, acknowledgement; on the third (`applier.rs`, behind `backlog.rs`) `apply.rs` and `consumer/`.
+//! thread (`pipeline.rs`) duplicates (`dedupe.rs`), log, acknowledgement; on the third (`applier.rs`, behind `backlog.rs`) `apply/` and `consumer/`.
 //! Not for reading: that is `live/`.
 
 pub mod admission;

@@ -80,6 +80,9 @@ fn hour(time: Millis) -> i32 {
 }
 
 impl Counters {
+    /// Nothing was counted.
+    pub const NONE: Self = Self { series: Vec::new(), head: 0 };
+
     /// Counts one action with its value, at its event time.
     pub fn add(&mut self, action: ActionId, value: f64, time: Millis) {
         self.add_many(action, hour(time), 1, micros(value));

@@ -1,65 +1,109 @@
 //! Ids of items and their ordinals. Ordinals are dense, given in order of first sight, never reused while the process lives, and
-//! decide nothing that can be seen: what must be ordered is ordered by [`Ids::order`].
+//! decide nothing that can be seen: what must be ordered is ordered by [`Ids::order`]. Shared: whoever works on people and whoever works on
+//! items give out ordinals beside each other, and nobody who has an ordinal waits for anybody.
 
 use std::cmp::Ordering;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering as Order};
 
 use hashbrown::HashTable;
+use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::types::{Id, Ordinal};
 
-/// Id to ordinal and back. 24 bytes an item, its text and at most ten bytes of table.
-#[derive(Debug, Default)]
+/// Tables of ordinals by hash, so that two who look up seldom meet.
+const SHARDS: usize = 64;
+/// Entries of each of the first four blocks, as a power of two; the four that follow have twice as many each, and so on.
+const FIRST: u32 = 8;
+/// Blocks for every ordinal there can be.
+const BLOCKS: usize = 4 * (30 - FIRST as usize) + 1;
+
+/// 32 bytes with its place in a block.
+#[derive(Debug)]
+struct Entry {
+    id: Id,
+    tie: u64,
+}
+
+type Block = OnceLock<Box<[OnceLock<Entry>]>>;
+
+/// Id to ordinal and back. 32 bytes an item, its text and at most ten bytes of table; a quarter more while the newest block fills.
+#[derive(Debug)]
 pub struct Ids {
-    ids: Vec<Id>,
-    ties: Vec<u64>,
+    blocks: Box<[Block]>,
+    len: AtomicU32,
+    /// Held by whoever adds an entry.
+    adding: Mutex<()>,
     /// Ordinals by the hash that breaks ties.
-    places: HashTable<Ordinal>,
+    places: Box<[RwLock<HashTable<Ordinal>>]>,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self {
+            blocks: (0..BLOCKS).map(|_| Block::new()).collect(),
+            len: AtomicU32::new(0),
+            adding: Mutex::new(()),
+            places: (0..SHARDS).map(|_| RwLock::default()).collect(),
+        }
+    }
 }
 
 impl Ids {
     /// How many items exist.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.len.load(Order::Acquire) as usize
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     /// The ordinal of an item that exists.
     #[must_use]
     pub fn ordinal(&self, id: &str) -> Option<Ordinal> {
-        self.find(xxh3_64(id.as_bytes()), id)
+        let tie = xxh3_64(id.as_bytes());
+        self.find(&self.shard(tie).read(), tie, id)
     }
 
     /// The ordinal of an item, which exists from now on.
-    pub fn intern(&mut self, id: &Id) -> Ordinal {
+    pub fn intern(&self, id: &Id) -> Ordinal {
         let tie = id.tie();
-        if let Some(known) = self.find(tie, id.as_str()) {
+        let known = self.find(&self.shard(tie).read(), tie, id.as_str());
+        known.unwrap_or_else(|| self.add(tie, id))
+    }
+
+    fn add(&self, tie: u64, id: &Id) -> Ordinal {
+        let mut places = self.shard(tie).write();
+        if let Some(known) = self.find(&places, tie, id.as_str()) {
             return known;
         }
-        let ordinal = self.ids.len() as Ordinal;
-        self.ids.push(id.clone());
-        self.ties.push(tie);
-        let ties = &self.ties;
-        self.places.insert_unique(tie, ordinal, |at| ties[*at as usize]);
+        let adding = self.adding.lock();
+        let ordinal = self.len.load(Order::Acquire);
+        let (block, size, at) = place(ordinal);
+        let block = self.blocks[block].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
+        block[at].get_or_init(|| Entry { id: id.clone(), tie });
+        // Whoever reads this length finds every entry below it.
+        self.len.store(ordinal + 1, Order::Release);
+        drop(adding);
+        places.insert_unique(tie, ordinal, |at| self.tie(*at));
         ordinal
     }
 
     /// The id of an item.
     #[must_use]
     pub fn id(&self, item: Ordinal) -> &Id {
-        &self.ids[item as usize]
+        &self.entry(item).id
     }
 
     /// The hash of an item's id; stable across processes.
     #[must_use]
     pub fn tie(&self, item: Ordinal) -> u64 {
-        self.ties[item as usize]
+        self.entry(item).tie
     }
 
     /// Order of two items: by hash of the id, then by id. The same in every process.
@@ -68,23 +112,47 @@ impl Ids {
         self.tie(a).cmp(&self.tie(b)).then_with(|| self.id(a).cmp(self.id(b)))
     }
 
-    fn find(&self, tie: u64, id: &str) -> Option<Ordinal> {
+    fn find(&self, places: &HashTable<Ordinal>, tie: u64, id: &str) -> Option<Ordinal> {
         let same = |at: &Ordinal| {
-            let at = *at as usize;
-            self.ties[at] == tie && self.ids[at].as_str() == id
+            let entry = self.entry(*at);
+            entry.tie == tie && entry.id.as_str() == id
         };
-        self.places.find(tie, same).copied()
+        places.find(tie, same).copied()
     }
+
+    fn entry(&self, item: Ordinal) -> &Entry {
+        let (block, _, at) = place(item);
+        let entry = self.blocks[block].get().and_then(|block| block[at].get());
+        // PROOF: an ordinal is given out after its entry was written.
+        entry.expect("an ordinal that was given out")
+    }
+
+    fn shard(&self, tie: u64) -> &RwLock<HashTable<Ordinal>> {
+        // Neither the bits that a table starts looking at nor those that it compares.
+        &self.places[(tie >> 40) as usize % SHARDS]
+    }
+}
+
+/// Block of an ordinal, how many entries that has, and which of them it is.
+fn place(item: Ordinal) -> (usize, usize, usize) {
+    let number = u64::from(item) + (4 << FIRST);
+    let power = number.ilog2() - 2;
+    let quarter = (number >> power) as usize & 3;
+    let block = (power - FIRST) as usize * 4 + quarter;
+    (block, 1 << power, (number & ((1 << power) - 1)) as usize)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id(n: u32) -> Id {
+        Id::new(&format!("i{n}")).unwrap()
+    }
+
     #[test]
     fn what_is_interned_is_found_again() {
-        let mut ids = Ids::default();
-        let id = |n: u32| Id::new(&format!("i{n}")).unwrap();
+        let ids = Ids::default();
         for n in 0..5000 {
             assert_eq!(ids.intern(&id(n)), n);
         }
@@ -94,5 +162,36 @@ mod tests {
         assert_eq!((ids.len(), ids.ordinal("j")), (5000, None));
         assert_eq!(ids.order(3, 3), Ordering::Equal);
         assert_eq!(ids.order(3, 4), id(3).tie().cmp(&id(4).tie()));
+    }
+
+    #[test]
+    fn every_ordinal_has_a_place_of_its_own() {
+        let mut next = (0, 0);
+        for item in 0..200_000 {
+            let (block, size, at) = place(item);
+            assert_eq!((block, at), next);
+            assert!(at < size);
+            next = if at + 1 == size { (block + 1, 0) } else { (block, at + 1) };
+        }
+        assert_eq!(place(Ordinal::MAX).0 + 1, BLOCKS);
+    }
+
+    #[test]
+    fn many_at_once_give_each_id_one_ordinal() {
+        let ids = Ids::default();
+        std::thread::scope(|scope| {
+            for from in 0..4 {
+                let ids = &ids;
+                scope.spawn(move || {
+                    for n in 0..4000 {
+                        let item = ids.intern(&id((n * 7 + from * 1000) % 4000));
+                        // All before it are there, too.
+                        assert!((0..=item).rev().take(8).all(|item| ids.intern(ids.id(item)) == item));
+                    }
+                });
+            }
+        });
+        assert_eq!(ids.len(), 4000);
+        assert!((0..4000).all(|n| ids.ordinal(ids.id(n).as_str()) == Some(n)));
     }
 }

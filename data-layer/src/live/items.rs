@@ -1,6 +1,8 @@
 //! The item table: typed columns, packed rows, counters and what decides whether an item can be served. In memory, whole.
 //! Read through [`Items`], so that a sharded item service can follow. Not for people.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::column::{Cell, Column};
@@ -24,8 +26,8 @@ pub struct FieldId(pub u16);
 /// Kind of an item that no event gave one.
 pub const DEFAULT_KIND: &str = "item";
 
-/// Items as everything downstream reads them. Ordinals come from here and are valid for ever; methods that take one may
-/// panic for a number that was never given out.
+/// Items as everything downstream reads them. Ordinals are valid for ever; methods that take one may panic for a number that was never
+/// given out. One that was, but of which nothing is here yet (a person's state may be a moment ahead), is an item that is only named.
 pub trait Items: Send + Sync {
     /// How many items exist; ordinals are `0..len`.
     fn len(&self) -> usize;
@@ -76,10 +78,25 @@ struct Serving {
     until: Millis,
 }
 
+impl Serving {
+    /// Of an item that is only named.
+    const NAMED: Self = Self {
+        deleted: Stamped { value: false, stamp: Stamp::NEVER },
+        hidden: false,
+        unsourced: false,
+        gone: false,
+        from: Millis::MIN,
+        until: Millis::MAX,
+    };
+}
+
+static NO_ROW: Row = Row([0.0; 16]);
+static NO_COUNTERS: Counters = Counters::NONE;
+
 /// All items of one namespace.
 #[derive(Debug, Default)]
 pub struct ItemTable {
-    ids: Ids,
+    ids: Arc<Ids>,
     kinds: Vec<(u32, Stamp)>,
     serving: Vec<Serving>,
     rows: Vec<Row>,
@@ -94,10 +111,10 @@ pub struct ItemTable {
 
 impl Items for ItemTable {
     fn len(&self) -> usize {
-        self.ids.len()
+        self.rows.len()
     }
     fn ordinal(&self, id: &str) -> Option<Ordinal> {
-        self.ids.ordinal(id)
+        self.ids.ordinal(id).filter(|item| (*item as usize) < self.rows.len())
     }
     fn id(&self, item: Ordinal) -> &Id {
         self.ids.id(item)
@@ -106,14 +123,14 @@ impl Items for ItemTable {
         self.ids.tie(item)
     }
     fn kind(&self, item: Ordinal) -> &str {
-        self.words.text(self.kinds[item as usize].0)
+        self.kinds.get(item as usize).map_or(DEFAULT_KIND, |(code, _)| self.words.text(*code))
     }
     fn can_serve(&self, item: Ordinal, now_ms: Millis) -> bool {
-        let s = &self.serving[item as usize];
+        let Some(s) = self.serving.get(item as usize) else { return true };
         !s.deleted.value && !s.gone && !s.hidden && s.from <= now_ms && now_ms < s.until
     }
     fn row(&self, item: Ordinal) -> &Row {
-        &self.rows[item as usize]
+        self.rows.get(item as usize).unwrap_or(&NO_ROW)
     }
     fn field(&self, name: &str) -> Option<FieldId> {
         self.names.get(name).copied()
@@ -143,7 +160,7 @@ impl Items for ItemTable {
         all.filter_map(|(name, field)| one(field).map(|(v, t)| (name.as_str(), v, t))).collect()
     }
     fn counters(&self, item: Ordinal) -> &Counters {
-        &self.counters[item as usize]
+        self.counters.get(item as usize).unwrap_or(&NO_COUNTERS)
     }
 }
 
@@ -151,7 +168,13 @@ impl ItemTable {
     /// An empty table with a column for each attribute of the schema.
     #[must_use]
     pub fn new(schema: &Schema) -> Self {
-        let mut table = Self::default();
+        Self::over(Arc::default(), schema)
+    }
+
+    /// As [`ItemTable::new`], over ids that others give out as well.
+    #[must_use]
+    pub fn over(ids: Arc<Ids>, schema: &Schema) -> Self {
+        let mut table = Self { ids, ..Self::default() };
         table.set_schema(schema);
         table
     }
@@ -188,6 +211,7 @@ impl ItemTable {
     /// [`Error::Invalid`] when the text can't be an id.
     pub fn intern(&mut self, id: &str) -> Result<Ordinal> {
         if let Some(known) = self.ids.ordinal(id) {
+            self.hold(known);
             return Ok(known);
         }
         let id = Id::new(id).map_err(|e| Error::invalid(format!("item {id:?}"), e.to_string()))?;
@@ -197,28 +221,27 @@ impl ItemTable {
     /// As [`ItemTable::intern`], of a checked id.
     pub fn intern_id(&mut self, id: &Id) -> Ordinal {
         let ordinal = self.ids.intern(id);
-        if (ordinal as usize) < self.rows.len() {
-            return ordinal;
-        }
-        self.kinds.push((self.words.intern(DEFAULT_KIND), Stamp::NEVER));
-        let deleted = Stamped::unsaid(false);
-        self.serving.push(Serving {
-            deleted,
-            hidden: false,
-            unsourced: false,
-            gone: false,
-            from: Millis::MIN,
-            until: Millis::MAX,
-        });
-        self.rows.push(Row::default());
-        self.counters.push(Counters::default());
-        self.impressions.push(0);
+        self.hold(ordinal);
         ordinal
     }
 
-    /// The ids.
+    /// Makes room for an item that has an ordinal; it and all before it are in the table from now on.
+    pub fn hold(&mut self, item: Ordinal) {
+        let len = item as usize + 1;
+        if len <= self.rows.len() {
+            return;
+        }
+        let kind = self.words.intern(DEFAULT_KIND);
+        self.kinds.resize(len, (kind, Stamp::NEVER));
+        self.serving.resize(len, Serving::NAMED);
+        self.rows.resize(len, Row::default());
+        self.counters.resize(len, Counters::NONE);
+        self.impressions.resize(len, 0);
+    }
+
+    /// The ids, of items that are not in the table yet as well.
     #[must_use]
-    pub fn ids(&self) -> &Ids {
+    pub fn ids(&self) -> &Arc<Ids> {
         &self.ids
     }
 
@@ -264,26 +287,25 @@ impl ItemTable {
     /// Whether the item is deleted, as the newest event says; whatever sources name.
     #[must_use]
     pub fn said_deleted(&self, item: Ordinal) -> bool {
-        self.serving[item as usize].deleted.value
+        self.serving.get(item as usize).is_some_and(|serving| serving.deleted.value)
     }
 
     /// Whether the item is deleted, as the newest event says, or no source names it any more.
     #[must_use]
     pub fn deleted(&self, item: Ordinal) -> bool {
-        let serving = &self.serving[item as usize];
-        serving.deleted.value || serving.gone
+        self.serving.get(item as usize).is_some_and(|serving| serving.deleted.value || serving.gone)
     }
 
     /// When it was last said whether the item is deleted; `Millis::MIN` where it never was.
     #[must_use]
     pub fn deleted_time(&self, item: Ordinal) -> Millis {
-        self.serving[item as usize].deleted.stamp.time
+        self.serving.get(item as usize).map_or(Millis::MIN, |serving| serving.deleted.stamp.time)
     }
 
     /// Number of impressions of an item. Exact.
     #[must_use]
     pub fn impressions(&self, item: Ordinal) -> u64 {
-        self.impressions[item as usize]
+        self.impressions.get(item as usize).copied().unwrap_or(0)
     }
 
     /// Counts an impression.
@@ -293,12 +315,14 @@ impl ItemTable {
 
     /// Counts many impressions.
     pub fn shown(&mut self, item: Ordinal, times: u64) {
+        self.hold(item);
         self.impressions[item as usize] += times;
         self.rows[item as usize].0[Row::IMPRESSIONS] = self.impressions[item as usize] as f32;
     }
 
     /// Counts an interaction with an item and brings its row up to date.
     pub fn did(&mut self, item: Ordinal, actions: &Actions, action: ActionId, value: f64, time: Millis) {
+        self.hold(item);
         let counters = &mut self.counters[item as usize];
         let before = counters.newest_day();
         counters.add(action, value, time);
@@ -330,6 +354,7 @@ impl ItemTable {
 
     /// Takes back what [`ItemTable::did`] counted.
     pub fn undo(&mut self, item: Ordinal, actions: &Actions, action: ActionId, value: f64, time: Millis) {
+        self.hold(item);
         let counters = &mut self.counters[item as usize];
         counters.undo(action, value, time);
         self.rows[item as usize].follow(counters, actions);

@@ -172,7 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ids(n: u32) -> Ids {
-        let mut ids = Ids::default();
+        let ids = Ids::default();
         for n in 0..n {
             ids.intern(&Id::new(&format!("i{n}")).unwrap());
         }
@@ -200,7 +200,7 @@ mod tests {
         fn which_ones_stay_does_not_depend_on_ordinals(
             events in prop::collection::vec((0u32..40, 0i64..6), 1..120),
         ) {
-            let (ids, mut reversed) = (ids(40), Ids::default());
+            let (ids, reversed) = (ids(40), Ids::default());
             for n in (0..40).rev() {
                 reversed.intern(ids.id(n));
             }

@@ -59,11 +59,6 @@ pub struct Stamped<T> {
 }
 
 impl<T: Copy + Ord> Stamped<T> {
-    /// A value that anything said wins over.
-    pub fn unsaid(value: T) -> Self {
-        Self { value, stamp: Stamp::NEVER }
-    }
-
     /// Merges a statement; says whether it won.
     pub fn merge(&mut self, value: T, stamp: Stamp) -> bool {
         let wins = self.stamp.order(&stamp).then_with(|| self.value.cmp(&value)).is_lt();

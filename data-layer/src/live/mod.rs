@@ -1,5 +1,5 @@
 //! The dynamic store of one namespace: items, people and live lists, all derived from the event log. What an event does to it
-//! is in `ingest/apply.rs` and `ingest/consumer/`; this is where it is kept and read. Not durable by itself: the log is the truth.
+//! is in `ingest/apply/` and `ingest/consumer/`; this is where it is kept and read. Not durable by itself: the log is the truth.
 //!
 //! **Invariant:** nothing in here names `ingest`, `log` or `access`; nothing that is kept or left out depends on an ordinal.
 
@@ -124,12 +124,14 @@ pub struct Lists {
     pub fresh: Fresh,
 }
 
-/// The live side of one namespace. What records do to it is in `ingest/apply.rs`.
+/// The live side of one namespace. What records do to it is in `ingest/apply/`.
 #[derive(Debug)]
 pub struct Live {
     pub(crate) actions: Arc<Actions>,
     pub(crate) keep: Arc<Keep>,
     pub(crate) schema: ArcSwap<Schema>,
+    /// Those of the items, reached without their lock.
+    pub(crate) ids: Arc<Ids>,
     pub(crate) items: RwLock<ItemTable>,
     pub(crate) lists: RwLock<Lists>,
     pub(crate) people: EmbeddedPeople,
@@ -151,8 +153,10 @@ impl Live {
     /// An empty store with bounds.
     #[must_use]
     pub fn with(actions: Actions, schema: Schema, keep: Keep) -> Self {
+        let ids = Arc::<Ids>::default();
         Self {
-            items: RwLock::new(ItemTable::new(&schema)),
+            items: RwLock::new(ItemTable::over(Arc::clone(&ids), &schema)),
+            ids,
             schema: ArcSwap::from_pointee(schema),
             lists: RwLock::default(),
             people: EmbeddedPeople::default(),
@@ -175,6 +179,12 @@ impl Live {
     #[must_use]
     pub fn before(config: &Config) -> Self {
         Self::with(config.actions.clone(), Schema::reserved(), config.live.keep.clone())
+    }
+
+    /// Ids of items and their ordinals, without a lock on the items.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<Ids> {
+        &self.ids
     }
 
     /// A read lock on the items.

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt, ready};
+use hashbrown::HashTable;
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
 
 use super::user::UserState;
 use crate::Result;
-use crate::types::{Partition, Person};
+use crate::types::Person;
 
 /// Where user state is read.
 pub trait People: Send + Sync {
@@ -27,7 +27,16 @@ pub(crate) struct Kept {
     pub(crate) number: Option<u32>,
 }
 
-type Shard = RwLock<FxHashMap<Person, Kept>>;
+/// 48 bytes.
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    person: Person,
+    kept: Kept,
+}
+
+/// People by [`Person::hash`], of which the lowest bits chose the shard.
+type Shard = RwLock<HashTable<Entry>>;
 
 /// User state in this process.
 #[derive(Debug)]
@@ -45,7 +54,9 @@ impl EmbeddedPeople {
     /// The state of one person, without waiting.
     #[must_use]
     pub fn get(&self, person: &Person) -> Option<Arc<UserState>> {
-        self.shard(person.partition()).read().get(person).map(|kept| Arc::clone(&kept.state))
+        let hash = person.hash();
+        let people = self.shard(hash).read();
+        people.find(spread(hash), same(hash, person)).map(|entry| Arc::clone(&entry.kept.state))
     }
 
     /// How many people are known.
@@ -62,31 +73,47 @@ impl EmbeddedPeople {
 
     /// Changes what is known of a person, who is known from now on. A state that somebody reads just now is copied first.
     pub(crate) fn change<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> R {
-        let mut people = self.shard(person.partition()).write();
-        match people.get_mut(person) {
-            Some(kept) => change(kept),
-            None => change(people.entry(person.clone()).or_default()),
-        }
+        let hash = person.hash();
+        let mut people = self.shard(hash).write();
+        let entry = people.entry(spread(hash), same(hash, person), |entry| spread(entry.hash));
+        let new = || Entry { hash, person: person.clone(), kept: Kept::default() };
+        change(&mut entry.or_insert_with(new).into_mut().kept)
     }
 
     /// As [`EmbeddedPeople::change`], of somebody who is known.
     pub(crate) fn change_known<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> Option<R> {
-        self.shard(person.partition()).write().get_mut(person).map(change)
+        let hash = person.hash();
+        let mut people = self.shard(hash).write();
+        people.find_mut(spread(hash), same(hash, person)).map(|entry| change(&mut entry.kept))
     }
 
     /// Changes what is known of everybody, one shard after another.
-    pub(crate) fn change_all(&self, change: impl Fn(&mut Kept)) {
-        self.shards.iter().for_each(|shard| shard.write().values_mut().for_each(&change));
+    pub(crate) fn change_all(&self, mut change: impl FnMut(&Person, &mut Kept)) {
+        for shard in &self.shards {
+            shard.write().iter_mut().for_each(|entry| change(&entry.person, &mut entry.kept));
+        }
     }
 
     /// Drops a person; what was known.
     pub(crate) fn forget(&self, person: &Person) -> Option<Kept> {
-        self.shard(person.partition()).write().remove(person)
+        let hash = person.hash();
+        let mut people = self.shard(hash).write();
+        let found = people.find_entry(spread(hash), same(hash, person)).ok()?;
+        Some(found.remove().0.kept)
     }
 
-    fn shard(&self, partition: Partition) -> &Shard {
-        &self.shards[usize::from(partition) % SHARDS]
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[hash as usize % SHARDS]
     }
+}
+
+/// The lowest bits are the same in a whole shard: a table would start looking at few places.
+fn spread(hash: u64) -> u64 {
+    hash.rotate_right(32)
+}
+
+fn same(hash: u64, person: &Person) -> impl Fn(&Entry) -> bool {
+    move |entry| entry.hash == hash && entry.person == *person
 }
 
 impl People for EmbeddedPeople {

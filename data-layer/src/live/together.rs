@@ -234,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ids(names: impl Iterator<Item = u32>) -> Ids {
-        let mut ids = Ids::default();
+        let ids = Ids::default();
         for n in names {
             ids.intern(&Id::new(&format!("i{n}")).unwrap());
         }

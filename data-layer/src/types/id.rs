@@ -152,11 +152,16 @@ impl Person {
         Self { kind: PersonKind::Session, id }
     }
 
-    /// The partition that holds this person's state: XXH3-64 of the id, seeded by the kind, modulo the partitions.
+    /// The 64-bit hash of a person, from which the partition follows: XXH3-64 of the id, seeded by the kind.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        xxh3_64_with_seed(self.id.as_str().as_bytes(), self.kind as u64)
+    }
+
+    /// The partition that holds this person's state: the hash modulo the partitions.
     #[must_use]
     pub fn partition(&self) -> Partition {
-        let hash = xxh3_64_with_seed(self.id.as_str().as_bytes(), self.kind as u64);
-        (hash % u64::from(super::PARTITIONS)) as Partition
+        (self.hash() % u64::from(super::PARTITIONS)) as Partition
     }
 }
 

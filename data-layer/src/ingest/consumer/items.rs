@@ -17,6 +17,7 @@ impl Consumer for Items {
 
     fn on_items(&self, effect: &Effect<'_>, stores: &mut Stores<'_>) {
         match effect {
+            Effect::Schema(schema) => stores.items.set_schema(schema),
             Effect::Item(event) => drop(stores.items.merge(event, &stores.keep.sources)),
             Effect::Load(load) => stores.items.load(load),
             _ => {}

@@ -18,7 +18,7 @@ use crate::live::counters::Count;
 use crate::live::together::Pair;
 use crate::live::{Deed, Ids, ItemTable, Lists, Side, Tie, UserState};
 use crate::types::event::Load;
-use crate::types::{ItemEvent, Millis, Ordinal, UserEvent};
+use crate::types::{ItemEvent, Millis, Ordinal, Schema, UserEvent};
 
 /// What happened to one person, with names resolved to what the stores know. People who want nothing learnt never get here.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub enum Change<'a> {
 /// What happened to items.
 #[derive(Debug)]
 pub enum Effect<'a> {
+    /// Attributes have these types from now on.
+    Schema(&'a Schema),
     /// Attributes or deletion of an item.
     Item(&'a ItemEvent),
     /// A source begins or ends naming all its items.

@@ -88,6 +88,9 @@ fn each<'a>(
             Effect::Load(load) => Lane::Items.places().for_each(|place| {
                 put(place.partition, Happened::Event(Box::new(Event::Load((*load).clone()))));
             }),
+            Effect::Schema(schema) => Lane::Items.places().for_each(|place| {
+                put(place.partition, Happened::Event(Box::new(Event::Schema((*schema).clone()))));
+            }),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::live::{Acted, Field, Mark, Side, Stamp, Tie};
 use crate::types::{Id, Value};
 
 fn ids(names: impl Iterator<Item = u32>) -> Ids {
-    let mut ids = Ids::default();
+    let ids = Ids::default();
     for n in names {
         ids.intern(&Id::new(&format!("i{n}")).unwrap());
     }
@@ -75,7 +75,7 @@ fn state() -> impl Strategy<Value = UserState> {
 proptest! {
     #[test]
     fn a_state_is_read_back_and_is_the_same_bytes_in_every_process(state in state()) {
-        let mut other = ids((0..50).rev());
+        let other = ids((0..50).rev());
         let (actions, ids) = (Actions::default(), ids(0..50));
         let bytes = encode(&state, &ids, &actions);
         let here = decode(&bytes, "here", &actions, &mut |id| Ok(ids.ordinal(id).unwrap())).unwrap();
