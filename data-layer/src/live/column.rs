@@ -29,7 +29,7 @@ pub enum Cell<'a> {
 }
 
 #[derive(Debug)]
-enum Data {
+pub(super) enum Data {
     Bool(Vec<bool>),
     Int(Vec<i64>),
     Float(Vec<f64>),
@@ -42,8 +42,8 @@ enum Data {
 /// Values of one attribute, by ordinal, as long as the largest ordinal that has one.
 #[derive(Debug)]
 pub struct Column {
-    data: Data,
-    stamps: Vec<Stamp>,
+    pub(super) data: Data,
+    pub(super) stamps: Vec<Stamp>,
     /// Whether its values act by themselves, as those of reserved attributes do.
     pub(super) acts: bool,
 }
@@ -160,7 +160,7 @@ impl Column {
         new
     }
 
-    fn grow(&mut self, len: usize) {
+    pub(super) fn grow(&mut self, len: usize) {
         if self.stamps.len() >= len {
             return;
         }

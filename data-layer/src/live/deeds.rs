@@ -3,6 +3,7 @@
 //! repeats within the dedupe window, which never get here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128;
@@ -40,22 +41,22 @@ pub enum Found {
 
 /// 48 bytes.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+pub(super) struct Entry {
     /// Hash of the id; the lower half is the key of the event.
-    key: [u64; 2],
-    value: f64,
-    time: Millis,
-    item: Ordinal,
-    owner: u32,
-    action: u8,
-    offset: i8,
-    state: u8,
+    pub(super) key: [u64; 2],
+    pub(super) value: f64,
+    pub(super) time: Millis,
+    pub(super) item: Ordinal,
+    pub(super) owner: u32,
+    pub(super) action: u8,
+    pub(super) offset: i8,
+    pub(super) state: u8,
 }
 
 /// Nobody's state learnt it.
 const NOBODY: u32 = u32::MAX;
 /// No action that is configured: there are at most 255.
-const NO_ACTION: u8 = u8::MAX;
+pub(super) const NO_ACTION: u8 = u8::MAX;
 
 const DONE: u8 = 0;
 const RETRACTED: u8 = 1;
@@ -63,26 +64,31 @@ const RETRACTED: u8 = 1;
 /// Tables beside each other, so that growing one is quick.
 const TABLES: usize = 64;
 /// Entries that are made room for at once.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 #[derive(Debug, Clone)]
-enum Owner {
+pub(super) enum Owner {
     Person(Person),
     /// The state was merged into that of another number.
     Merged(u32),
     Erased,
 }
 
+/// Entries in blocks, oldest first, each full but the last; who looks at them while they change has them as they were.
+pub(super) type Blocks = VecDeque<Arc<Vec<Entry>>>;
+/// Owners by number, in blocks as well.
+pub(super) type Owners = Vec<Arc<Vec<Owner>>>;
+
 /// Deeds by id of the interaction, and who people are now.
 #[derive(Debug)]
 pub struct Deeds {
     most: usize,
-    blocks: VecDeque<Vec<Entry>>,
+    pub(super) blocks: Blocks,
     /// Number of the first entry of the first block, counted from the beginning, round 2³².
-    first: u32,
+    pub(super) first: u32,
     /// Numbers of entries, by the hash of their id.
     tables: Vec<HashTable<u32>>,
-    owners: Vec<Owner>,
+    pub(super) owners: Owners,
 }
 
 /// The key under which an interaction's id is known; its lower half is the key of the event.
@@ -103,14 +109,19 @@ impl Deeds {
 
     /// A number for a person.
     pub fn number(&mut self, person: &Person) -> u32 {
-        self.owners.push(Owner::Person(person.clone()));
-        (self.owners.len() - 1) as u32
+        if self.owners.last().is_none_or(|block| block.len() == BLOCK) {
+            self.owners.push(Arc::new(Vec::with_capacity(BLOCK)));
+        }
+        let before = (self.owners.len() - 1) * BLOCK;
+        let Some(block) = self.owners.last_mut().map(Arc::make_mut) else { return NOBODY };
+        block.push(Owner::Person(person.clone()));
+        (before + block.len() - 1) as u32
     }
 
     /// Whose state now holds what this number did; `None` after an erasure.
     #[must_use]
     pub fn owner(&self, number: u32) -> Option<&Person> {
-        match self.owners.get(number as usize)? {
+        match self.owners.get(number as usize / BLOCK)?.get(number as usize % BLOCK)? {
             Owner::Person(person) => Some(person),
             // Only anonymous numbers are merged, and only into a user's, so this ends after one step.
             Owner::Merged(into) => self.owner(*into),
@@ -129,7 +140,8 @@ impl Deeds {
     }
 
     fn settle(&mut self, number: u32, owner: Owner) {
-        if let Some(old) = self.owners.get_mut(number as usize) {
+        let block = self.owners.get_mut(number as usize / BLOCK).map(Arc::make_mut);
+        if let Some(old) = block.and_then(|block| block.get_mut(number as usize % BLOCK)) {
             *old = owner;
         }
     }
@@ -188,7 +200,7 @@ impl Deeds {
     /// How many ids are known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.blocks.iter().map(Vec::len).sum()
+        self.blocks.iter().map(|block| block.len()).sum()
     }
 
     /// Whether no id is known.
@@ -209,7 +221,7 @@ impl Deeds {
 
     fn entry_mut(&mut self, number: u32) -> Option<&mut Entry> {
         let at = number.wrapping_sub(self.first) as usize;
-        self.blocks.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
+        Arc::make_mut(self.blocks.get_mut(at / BLOCK)?).get_mut(at % BLOCK)
     }
 
     fn push(&mut self, entry: Entry) {
@@ -217,10 +229,10 @@ impl Deeds {
             if self.blocks.len() * BLOCK >= self.most {
                 self.forget_oldest();
             }
-            self.blocks.push_back(Vec::with_capacity(BLOCK));
+            self.blocks.push_back(Arc::new(Vec::with_capacity(BLOCK)));
         }
         let before = (self.blocks.len() - 1) * BLOCK;
-        let Some(block) = self.blocks.back_mut() else { return };
+        let Some(block) = self.blocks.back_mut().map(Arc::make_mut) else { return };
         let number = self.first.wrapping_add((before + block.len()) as u32);
         block.push(entry);
         let (blocks, first) = (&self.blocks, self.first);
@@ -229,6 +241,36 @@ impl Deeds {
             blocks.get(at / BLOCK).and_then(|block| block.get(at % BLOCK)).map_or(0, |entry| entry.key[0])
         };
         self.tables[table(entry.key)].insert_unique(entry.key[0], number, hash);
+    }
+
+    /// Puts together what a snapshot took apart: whole blocks but the last; beyond `most` the oldest are forgotten.
+    pub(super) fn of(most: usize, blocks: Blocks, first: u32, owners: Owners) -> Self {
+        let mut deeds = Self { blocks, first, owners, ..Self::new(most) };
+        let mut counts = [0usize; TABLES];
+        let keys = deeds.blocks.iter().flat_map(|block| block.iter()).map(|entry| entry.key);
+        keys.for_each(|key| counts[table(key)] += 1);
+        let (blocks, first) = (&deeds.blocks, deeds.first);
+        let of_thread = |from: usize, tables: &mut [HashTable<u32>]| {
+            for (own, count) in tables.iter_mut().zip(&counts[from..]) {
+                // Room for all, so that none is moved.
+                own.reserve(*count, |_| 0);
+            }
+            let entries = blocks.iter().flat_map(|block| block.iter());
+            for (at, entry) in entries.enumerate() {
+                if let Some(own) = table(entry.key).checked_sub(from).and_then(|at| tables.get_mut(at)) {
+                    own.insert_unique(entry.key[0], first.wrapping_add(at as u32), |_| 0);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let (one, two) = deeds.tables.split_at_mut(TABLES / 2);
+            scope.spawn(|| of_thread(TABLES / 2, two));
+            of_thread(0, one);
+        });
+        while deeds.blocks.len() * BLOCK > deeds.most.next_multiple_of(BLOCK) {
+            deeds.forget_oldest();
+        }
+        deeds
     }
 
     fn forget_oldest(&mut self) {

@@ -25,12 +25,12 @@ type Place = (Reverse<Millis>, u64, Ordinal);
 /// The live lists `fresh`.
 #[derive(Debug, Default)]
 pub struct Fresh {
-    places: FxHashMap<Ordinal, (Place, u32)>,
+    pub(super) places: FxHashMap<Ordinal, (Place, u32)>,
     all: BTreeSet<Place>,
     /// By partition.
     parts: Vec<BTreeSet<Place>>,
     /// Texts of the kinds; a code is a place in `by_kind`.
-    kinds: Dictionary,
+    pub(super) kinds: Dictionary,
     by_kind: Vec<BTreeSet<Place>>,
 }
 
@@ -78,6 +78,14 @@ impl Fresh {
     #[must_use]
     pub fn begins(&self, item: Ordinal) -> Option<Millis> {
         self.places.get(&item).map(|((Reverse(begins), ..), _)| *begins)
+    }
+
+    /// Makes the kinds known, in order of their codes.
+    pub(super) fn put_kinds(&mut self, kinds: &[String]) {
+        for kind in kinds {
+            self.kinds.intern(kind);
+        }
+        self.by_kind.resize_with(self.kinds.len(), BTreeSet::new);
     }
 
     fn drop_item(&mut self, item: Ordinal) {

@@ -67,20 +67,20 @@ pub trait Items: Send + Sync {
 
 /// What decides whether an item can be served.
 #[derive(Debug, Clone, Copy)]
-struct Serving {
-    deleted: Stamped<bool>,
-    hidden: bool,
+pub(super) struct Serving {
+    pub(super) deleted: Stamped<bool>,
+    pub(super) hidden: bool,
     /// Named without a source, or by one that is not told apart: stays, whatever sources leave out.
-    unsourced: bool,
+    pub(super) unsourced: bool,
     /// No source names it any more.
-    gone: bool,
-    from: Millis,
-    until: Millis,
+    pub(super) gone: bool,
+    pub(super) from: Millis,
+    pub(super) until: Millis,
 }
 
 impl Serving {
     /// Of an item that is only named.
-    const NAMED: Self = Self {
+    pub(super) const NAMED: Self = Self {
         deleted: Stamped { value: false, stamp: Stamp::NEVER },
         hidden: false,
         unsourced: false,
@@ -96,17 +96,17 @@ static NO_COUNTERS: Counters = Counters::NONE;
 /// All items of one namespace.
 #[derive(Debug, Default)]
 pub struct ItemTable {
-    ids: Arc<Ids>,
-    kinds: Vec<(u32, Stamp)>,
-    serving: Vec<Serving>,
-    rows: Vec<Row>,
-    counters: Vec<Counters>,
-    impressions: Vec<u64>,
-    names: FxHashMap<String, FieldId>,
-    sorted: Vec<(String, FieldId)>,
-    columns: Vec<Column>,
-    words: Dictionary,
-    sources: Sources,
+    pub(super) ids: Arc<Ids>,
+    pub(super) kinds: Vec<(u32, Stamp)>,
+    pub(super) serving: Vec<Serving>,
+    pub(super) rows: Vec<Row>,
+    pub(super) counters: Vec<Counters>,
+    pub(super) impressions: Vec<u64>,
+    pub(super) names: FxHashMap<String, FieldId>,
+    pub(super) sorted: Vec<(String, FieldId)>,
+    pub(super) columns: Vec<Column>,
+    pub(super) words: Dictionary,
+    pub(super) sources: Sources,
 }
 
 impl Items for ItemTable {

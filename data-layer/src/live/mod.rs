@@ -19,8 +19,10 @@ pub mod marks;
 pub mod merge;
 pub mod people;
 mod ranked;
+mod replace;
 pub mod row;
 pub mod sieve;
+pub mod snapshot;
 pub mod sources;
 pub mod sum;
 #[cfg(test)]
@@ -139,6 +141,7 @@ pub struct Live {
     pub(crate) deeds: Mutex<Deeds>,
     /// What item partitions pass on copies of, where there are such.
     pub(crate) copies: Mutex<Copies>,
+    pub(crate) cut: snapshot::Cut,
     producer: AtomicU64,
     pub(crate) applied: watch::Sender<u64>,
 }
@@ -162,6 +165,7 @@ impl Live {
             people: EmbeddedPeople::default(),
             deeds: Mutex::new(Deeds::new(keep.deeds)),
             copies: Mutex::default(),
+            cut: snapshot::Cut::default(),
             producer: AtomicU64::new(0),
             applied: watch::Sender::new(0),
             actions: Arc::new(actions),

@@ -2,10 +2,11 @@
 //! passes the same contract suite (`contract.rs`). What changes a state is in `ingest/`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use hashbrown::HashTable;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use super::user::UserState;
 use crate::Result;
@@ -38,15 +39,36 @@ struct Entry {
 /// People by [`Person::hash`], of which the lowest bits chose the shard.
 type Shard = RwLock<HashTable<Entry>>;
 
+/// People of one shard with their states, which change no more.
+pub(crate) type Copied = Vec<(Person, Kept)>;
+
+/// What a snapshot has of one shard.
+#[derive(Debug, Default)]
+enum Spared {
+    /// No snapshot is taken, or it has it.
+    #[default]
+    No,
+    /// It is still to be copied.
+    Wanted,
+    /// It was about to change.
+    Held(Copied),
+}
+
 /// User state in this process.
 #[derive(Debug)]
 pub struct EmbeddedPeople {
     shards: Vec<Shard>,
+    sparing: AtomicBool,
+    spared: Vec<Mutex<Spared>>,
 }
 
 impl Default for EmbeddedPeople {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            sparing: AtomicBool::new(false),
+            spared: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
     }
 }
 
@@ -74,7 +96,7 @@ impl EmbeddedPeople {
     /// Changes what is known of a person, who is known from now on. A state that somebody reads just now is copied first.
     pub(crate) fn change<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> R {
         let hash = person.hash();
-        let mut people = self.shard(hash).write();
+        let mut people = self.writing(place(hash));
         let entry = people.entry(spread(hash), same(hash, person), |entry| spread(entry.hash));
         let new = || Entry { hash, person: person.clone(), kept: Kept::default() };
         change(&mut entry.or_insert_with(new).into_mut().kept)
@@ -83,28 +105,87 @@ impl EmbeddedPeople {
     /// As [`EmbeddedPeople::change`], of somebody who is known.
     pub(crate) fn change_known<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> Option<R> {
         let hash = person.hash();
-        let mut people = self.shard(hash).write();
+        let mut people = self.writing(place(hash));
         people.find_mut(spread(hash), same(hash, person)).map(|entry| change(&mut entry.kept))
     }
 
     /// Changes what is known of everybody, one shard after another.
     pub(crate) fn change_all(&self, mut change: impl FnMut(&Person, &mut Kept)) {
-        for shard in &self.shards {
-            shard.write().iter_mut().for_each(|entry| change(&entry.person, &mut entry.kept));
+        for shard in 0..SHARDS {
+            self.writing(shard).iter_mut().for_each(|entry| change(&entry.person, &mut entry.kept));
         }
     }
 
     /// Drops a person; what was known.
     pub(crate) fn forget(&self, person: &Person) -> Option<Kept> {
         let hash = person.hash();
-        let mut people = self.shard(hash).write();
+        let mut people = self.writing(place(hash));
         let found = people.find_entry(spread(hash), same(hash, person)).ok()?;
         Some(found.remove().0.kept)
     }
 
-    fn shard(&self, hash: u64) -> &Shard {
-        &self.shards[hash as usize % SHARDS]
+    /// Puts back somebody of whom nothing is known here.
+    pub(crate) fn put(&self, person: Person, kept: Kept) {
+        let hash = person.hash();
+        let mut people = self.shards[place(hash)].write();
+        people.insert_unique(spread(hash), Entry { hash, person, kept }, |entry| spread(entry.hash));
     }
+
+    /// Takes all that another store has in the place of its own; what that was.
+    pub(crate) fn replace(&self, other: Self) -> Self {
+        for (own, new) in self.shards.iter().zip(&other.shards) {
+            std::mem::swap(&mut *own.write(), &mut *new.write());
+        }
+        other
+    }
+
+    /// From now on each shard stays to be had as it is, until it was taken or [`EmbeddedPeople::spare_no_more`]. Nobody may change
+    /// people meanwhile.
+    pub(crate) fn spare(&self) {
+        self.spared.iter().for_each(|spared| *spared.lock() = Spared::Wanted);
+        self.sparing.store(true, Ordering::Release);
+    }
+
+    /// A shard as it was at [`EmbeddedPeople::spare`]; `None` behind the last.
+    pub(crate) fn take_spared(&self, shard: usize) -> Option<Copied> {
+        let people = self.shards.get(shard)?.read();
+        Some(match std::mem::take(&mut *self.spared[shard].lock()) {
+            Spared::Held(copied) => copied,
+            Spared::Wanted => copied(&people),
+            Spared::No => Copied::new(),
+        })
+    }
+
+    /// Keeps nothing for a snapshot any more.
+    pub(crate) fn spare_no_more(&self) {
+        self.sparing.store(false, Ordering::Release);
+        self.spared.iter().for_each(|spared| *spared.lock() = Spared::No);
+    }
+
+    /// A shard that is about to change.
+    fn writing(&self, shard: usize) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+        let people = self.shards[shard].write();
+        if self.sparing.load(Ordering::Acquire) {
+            let mut spared = self.spared[shard].lock();
+            if matches!(*spared, Spared::Wanted) {
+                *spared = Spared::Held(copied(&people));
+            }
+        }
+        people
+    }
+
+    fn shard(&self, hash: u64) -> &Shard {
+        &self.shards[place(hash)]
+    }
+}
+
+fn copied(people: &HashTable<Entry>) -> Copied {
+    people.iter().map(|entry| (entry.person.clone(), entry.kept.clone())).collect()
+}
+
+/// Which shard somebody is in.
+fn place(hash: u64) -> usize {
+    hash as usize % SHARDS
 }
 
 /// The lowest bits are the same in a whole shard: a table would start looking at few places.

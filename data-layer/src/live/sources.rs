@@ -13,18 +13,18 @@ const MOST_LOADS: usize = 64;
 
 /// What one source said. Eight bytes for each item up to the last one that it named.
 #[derive(Debug)]
-struct Source {
-    name: String,
+pub(super) struct Source {
+    pub(super) name: String,
     /// Newest event time with which it named an item; `Millis::MIN`: never.
-    named: Vec<Millis>,
+    pub(super) named: Vec<Millis>,
     /// When the newest whole load began: what it named before and not since is gone.
-    cut: Millis,
+    pub(super) cut: Millis,
     /// Beginnings and ends of loads of which the other is missing.
-    open: BTreeMap<String, Half>,
+    pub(super) open: BTreeMap<String, Half>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Half {
+pub(super) enum Half {
     Begun(Millis),
     Ended,
 }
@@ -32,7 +32,7 @@ enum Half {
 /// All sources.
 #[derive(Debug, Default)]
 pub struct Sources {
-    list: Vec<Source>,
+    pub(super) list: Vec<Source>,
 }
 
 impl Sources {

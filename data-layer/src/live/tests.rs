@@ -15,13 +15,13 @@ use crate::types::time::{DAY, HOUR};
 use crate::types::{Event, Interaction, Record};
 use crate::types::{Id, Millis, Value, ValueType};
 
-const NOW: Millis = 20_000 * DAY;
+pub(super) const NOW: Millis = 20_000 * DAY;
 
-fn id(text: &str) -> Id {
+pub(super) fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
-fn schema() -> Schema {
+pub(super) fn schema() -> Schema {
     let mut schema = Schema::reserved();
     schema.items.insert("price".into(), ValueType::Float);
     schema.items.insert("title".into(), ValueType::String);
@@ -30,7 +30,7 @@ fn schema() -> Schema {
     schema
 }
 
-fn records(events: &[Event]) -> Vec<Record> {
+pub(super) fn records(events: &[Event]) -> Vec<Record> {
     let record = |(sequence, event): (u64, &Event)| Record {
         sequence,
         received_ms: NOW,
@@ -42,20 +42,20 @@ fn records(events: &[Event]) -> Vec<Record> {
 }
 
 /// Bounds that no test reaches, and a rule of levels.
-fn keep() -> Keep {
+pub(super) fn keep() -> Keep {
     let view = Actions::default().id("view").unwrap();
     let points = vec![(view, Points { each: 5, a_day: Some(10) })];
     let rule = LevelRule { name: "reader".into(), points, thresholds: vec![10] };
     Keep { levels: vec![rule], calendar: Calendar::of("Asia/Shanghai").unwrap(), ..Keep::default() }
 }
 
-fn live(events: &[Event]) -> Live {
+pub(super) fn live(events: &[Event]) -> Live {
     let live = Live::with(Actions::default(), schema(), keep());
     live.apply(&records(events)).unwrap();
     live
 }
 
-fn interaction(id: Option<&str>, who: &Person, item: &str, action: &str, time: Millis) -> Event {
+pub(super) fn interaction(id: Option<&str>, who: &Person, item: &str, action: &str, time: Millis) -> Event {
     let (action, value) = (action.to_owned(), 1.0);
     Event::Interaction(Interaction {
         id: id.map(self::id),
@@ -70,14 +70,14 @@ fn interaction(id: Option<&str>, who: &Person, item: &str, action: &str, time: M
     })
 }
 
-fn impression(who: &Person, item: &str, time: Millis) -> Event {
+pub(super) fn impression(who: &Person, item: &str, time: Millis) -> Event {
     let items = vec![Seen { id: id(item), position: Some(0), visible_ms: None }];
     let person = who.clone();
     Event::Impression(Impression { id: None, person, scene: None, request_id: None, items, time })
 }
 
 /// All that can be read of a store, without ordinals, and without items and people of whom nothing is known.
-fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
+pub(super) fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
     let items = live.items();
     let mut all = BTreeMap::new();
     for item in 0..items.len() as Ordinal {
@@ -138,7 +138,7 @@ fn counted(counters: &Counters) -> Vec<(ActionNumber, u64, u64, Vec<u64>)> {
 
 type ActionNumber = u8;
 
-fn people() -> Vec<Person> {
+pub(super) fn people() -> Vec<Person> {
     let of = |n: &str| [Person::user(id(n)), Person::anonymous(id(n))];
     ["p0", "p1", "p2"].iter().flat_map(|n| of(n)).collect()
 }
@@ -164,7 +164,7 @@ fn a_retraction_takes_nothing_from_a_user_who_never_learnt_the_deed() {
     assert_eq!(live.items().counters(0).all(), 1);
 }
 
-fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
     let value = prop_oneof![
         Just(("price", None)),
         (0..3i32).prop_map(|p| ("price", Some(Value::Float(f64::from(p))))),
@@ -194,7 +194,7 @@ fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+pub(super) fn any_event() -> impl Strategy<Value = Event> {
     let who = (0..3u8, any::<bool>()).prop_map(|(n, known)| {
         let id = id(&format!("p{n}"));
         if known { Person::user(id) } else { Person::anonymous(id) }

@@ -11,12 +11,12 @@ use crate::config::Pairing;
 use crate::types::{Id, Millis, Ordinal};
 
 /// Buckets kept, each half a half-life wide: what is older than three half-lives counts no more.
-const KEPT: usize = 6;
+pub(super) const KEPT: usize = 6;
 /// Added to the weight of a neighbour's pairs, in hundredths: one chance pair with a rare item is not worth more than many with a common one.
 const PRIOR: f64 = 500.0;
 
 /// A sum that a bucket holds.
-trait Held: Copy + Default {
+pub(super) trait Held: Copy + Default {
     fn get(self) -> u64;
     /// The number, or the greatest there is.
     fn of(value: u64) -> Self;
@@ -42,9 +42,9 @@ impl Held for u64 {
 
 /// Sums of the newest buckets; the first is that of `head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Sums<T> {
-    head: i32,
-    sums: [T; KEPT],
+pub(super) struct Sums<T> {
+    pub(super) head: i32,
+    pub(super) sums: [T; KEPT],
 }
 
 impl<T: Held> Sums<T> {
@@ -81,18 +81,18 @@ impl<T: Held> Sums<T> {
 
 /// 32 bytes.
 #[derive(Debug, Clone, Copy)]
-struct Neighbour {
-    item: Ordinal,
-    sums: Sums<u32>,
+pub(super) struct Neighbour {
+    pub(super) item: Ordinal,
+    pub(super) sums: Sums<u32>,
 }
 
 #[derive(Debug)]
-struct Near {
-    id: Id,
+pub(super) struct Near {
+    pub(super) id: Id,
     /// All pairs of the item, those of neighbours that were let go included.
-    total: Sums<u64>,
+    pub(super) total: Sums<u64>,
     /// In order of the ordinal, for finding.
-    list: Vec<Neighbour>,
+    pub(super) list: Vec<Neighbour>,
 }
 
 /// The live list `together`, by item.
@@ -176,8 +176,17 @@ impl Together {
         near + self.near.capacity() * size_of::<usize>() + self.places.capacity() * (size_of::<Ordinal>() + 1)
     }
 
-    fn of(&self, item: Ordinal) -> Option<&Near> {
+    pub(super) fn of(&self, item: Ordinal) -> Option<&Near> {
         self.near.get(item as usize)?.as_deref()
+    }
+
+    /// Puts back what [`Together::of`] gave, of an item of which nothing is here.
+    pub(super) fn put(&mut self, item: Ordinal, near: Near, ids: &Ids) {
+        if self.near.len() <= item as usize {
+            self.near.resize_with(item as usize + 1, || None);
+        }
+        self.near[item as usize] = Some(Box::new(near));
+        self.places.insert_unique(ids.tie(item), item, |at| ids.tie(*at));
     }
 
     fn add_one(&mut self, item: Ordinal, other: Ordinal, pair: &Pair, bucket: i32, ids: &Ids) {

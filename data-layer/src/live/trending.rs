@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use rustc_hash::FxHashMap;
 
 use super::dictionary::Dictionary;
+use super::ids::Ids;
 use super::ranked::{MOST_LISTED, Place, Ranked, Score};
 use super::sum::{Buckets, micros};
 use crate::types::time::HOUR;
@@ -26,11 +27,11 @@ const KEPT: i32 = 120;
 const PER_BUCKET: f64 = BUCKET as f64 / HALF_LIFE as f64;
 
 #[derive(Debug)]
-struct Item {
-    buckets: Buckets,
+pub(super) struct Item {
+    pub(super) buckets: Buckets,
     place: Option<Place>,
     /// Code of its kind.
-    kind: u32,
+    pub(super) kind: u32,
 }
 
 /// What a weight adds, in millionths; 0 where it is not positive.
@@ -43,10 +44,10 @@ pub fn worth(weight: f32) -> i128 {
 /// The live lists `trending`.
 #[derive(Debug, Default)]
 pub struct Trending {
-    items: FxHashMap<Ordinal, Item>,
+    pub(super) items: FxHashMap<Ordinal, Item>,
     all: Ranked,
     /// Texts of the kinds; a code is a place in `by_kind`.
-    kinds: Dictionary,
+    pub(super) kinds: Dictionary,
     by_kind: Vec<Ranked>,
 }
 
@@ -111,6 +112,22 @@ impl Trending {
     pub fn newest(&self, item: Ordinal) -> Option<Millis> {
         let bucket = self.items.get(&item)?.buckets.newest()?;
         Some((i64::from(bucket) + 1) * BUCKET)
+    }
+
+    /// Puts back items with the code of their kind and their buckets, into an empty list; `kinds` are the texts of the codes.
+    pub(super) fn put_all(&mut self, kinds: &[String], all: Vec<(Ordinal, u32, Buckets)>, ids: &Ids) {
+        for kind in kinds {
+            self.kind(kind);
+        }
+        for (item, kind, buckets) in all {
+            let score = buckets.score(PER_BUCKET);
+            let place = score.map(|score| (Reverse(Score(score)), ids.tie(item), item));
+            self.items.insert(item, Item { buckets, place, kind });
+            if !self.all.set(None, place) {
+                self.all.refill(self.items.values().filter_map(|item| item.place));
+            }
+            self.place_kind(kind, None, place);
+        }
     }
 
     fn change(&mut self, named: Named<'_>, by: i128, bucket: i32) {

@@ -13,9 +13,10 @@ impl Live {
         let mut stores = Stores { items, lists, actions: &self.actions, keep: &self.keep };
         for effect in effects {
             if let Effect::Schema(schema) = effect {
+                self.spare_types(schema, stores.items);
                 self.schema.store(Arc::new((*schema).clone()));
             }
-            consumer::on_items(effect, &mut stores);
+            consumer::affect(self, effect, &mut stores);
         }
     }
 }

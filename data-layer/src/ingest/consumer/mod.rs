@@ -16,7 +16,7 @@ mod users;
 use crate::config::{ActionId, Actions, Keep};
 use crate::live::counters::Count;
 use crate::live::together::Pair;
-use crate::live::{Deed, Ids, ItemTable, Lists, Side, Tie, UserState};
+use crate::live::{Deed, Ids, ItemTable, Lists, Live, Side, Tie, UserState};
 use crate::types::event::Load;
 use crate::types::{ItemEvent, Millis, Ordinal, Schema, UserEvent};
 
@@ -91,6 +91,23 @@ pub enum Effect<'a> {
     },
 }
 
+impl Effect<'_> {
+    /// Items that exist and of which what is known changes by it. A load changes only what follows from what sources said.
+    #[must_use]
+    pub fn touches(&self, items: &ItemTable) -> [Option<Ordinal>; 2] {
+        match self {
+            Self::Item(event) => [items.ids().ordinal(event.id.as_str()), None],
+            Self::Load(_) | Self::Schema(_) => [None, None],
+            Self::Did(deed) | Self::Undone(deed) => [Some(deed.item), None],
+            Self::Saw { item, .. } | Self::Counted { item, .. } | Self::Shown { item, .. } => {
+                [Some(*item), None]
+            }
+            Self::Paired(pair) => pair.items.map(Some),
+            Self::Neared(pair) => [Some(pair.items[0]), None],
+        }
+    }
+}
+
 /// What consumers know besides.
 #[derive(Debug, Clone, Copy)]
 pub struct Around<'a> {
@@ -163,6 +180,14 @@ pub fn on_person(
         return ALL.iter().rev().for_each(|consumer| consumer.on_person(change, state, around, effects));
     }
     ALL.iter().for_each(|consumer| consumer.on_person(change, state, around, effects));
+}
+
+/// As [`on_items`], of a live side whose stores these are: a snapshot that is being taken has first what is about to change.
+pub fn affect(live: &Live, effect: &Effect<'_>, stores: &mut Stores<'_>) {
+    for item in effect.touches(stores.items).into_iter().flatten() {
+        live.spare(item, stores.items, stores.lists);
+    }
+    on_items(effect, stores);
 }
 
 /// Lets every consumer see what happened to an item.

@@ -173,7 +173,7 @@ impl Live {
         };
         let mut stores = Stores { items, lists, actions: &self.actions, keep: &self.keep };
         if let Some(effect) = effect {
-            consumer::on_items(&effect, &mut stores);
+            consumer::affect(self, &effect, &mut stores);
         }
         Ok(())
     }
@@ -191,6 +191,7 @@ impl Live {
             }
             Event::Schema(schema) => {
                 if let Some(joined) = self.copies.lock().join(&self.schema(), schema) {
+                    self.spare_types(&joined, items);
                     items.set_schema(&joined);
                     self.schema.store(std::sync::Arc::new(joined));
                 }
@@ -199,7 +200,7 @@ impl Live {
             _ => return Ok(()),
         };
         let mut stores = Stores { items, lists, actions: &self.actions, keep: &self.keep };
-        consumer::on_items(&effect, &mut stores);
+        consumer::affect(self, &effect, &mut stores);
         Ok(())
     }
 }

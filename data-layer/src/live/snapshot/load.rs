@@ -1,0 +1,320 @@
+//! A snapshot back into a live side, its sections unpacked and read by as many threads as there are cores. Nothing of a file that does not
+//! hold what it should ever serves.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use parking_lot::Mutex;
+
+use super::super::codec::wire::{Read, Said};
+use super::super::deeds::{Deeds, Entry, Owner};
+use super::super::trending::Named;
+use super::super::{Copies, Items, Live};
+use super::frame::{Kind, Packed, Reader};
+use super::unblock::{self, Block, Later, Shape};
+use super::{COPIES, Carried, Head, deeds, people, single};
+use crate::config::{ActionId, Actions, Keep};
+use crate::types::{Id, Millis, Ordinal};
+use crate::{Error, Result};
+
+/// Sections that may wait between two threads.
+const WAITING: usize = 16;
+
+/// A live side as it was.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state; it says that it has applied its log up to the position of the snapshot.
+    pub live: Live,
+    /// What the first section said.
+    pub head: Head,
+    /// What it held for others.
+    pub carried: Vec<Carried>,
+}
+
+/// What was read of one section.
+enum Section {
+    Fresh(Vec<(Ordinal, Millis, u32)>),
+    Ids(u32, Vec<Id>),
+    Words(u32, Vec<String>),
+    Items(Box<Block>),
+    /// They are where they belong.
+    People,
+    Owners(u32, Arc<Vec<Owner>>),
+    Deeds(u32, Arc<Vec<Entry>>),
+    Carried(u32, Carried),
+}
+
+/// What the first section of a snapshot says.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Newer`], [`Error::Corrupt`].
+pub fn head(path: &Path) -> Result<Head> {
+    read_head(&mut open(path)?)
+}
+
+/// Holds every section of a snapshot against its sum; what the first one says.
+///
+/// # Errors
+/// As [`head`].
+pub fn verify(path: &Path) -> Result<Head> {
+    let mut sections = open(path)?;
+    let head = read_head(&mut sections)?;
+    while let Some(section) = sections.next()? {
+        section.unpack()?;
+    }
+    Ok(head)
+}
+
+fn open(path: &Path) -> Result<Reader<File>> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let len = file.metadata().map_err(Error::io(path))?.len();
+    Reader::new(file, len, path)
+}
+
+fn read_head<R: std::io::Read>(sections: &mut Reader<R>) -> Result<Head> {
+    let Some(first) = sections.next()? else {
+        return Err(Error::invalid("snapshot", "expected a section, found none"));
+    };
+    if first.kind != Kind::Head {
+        return Err(first.wrong(0, "expected the head first"));
+    }
+    serde_json::from_slice(&first.unpack()?).map_err(|error| first.wrong(0, error))
+}
+
+/// Reads a snapshot. What was done by actions that are no longer configured is left out.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Newer`]; [`Error::Corrupt`] with the section that does not hold what it should.
+pub fn load(path: &Path, actions: &Actions, keep: &Keep) -> Result<Loaded> {
+    let mut sections = open(path)?;
+    let head = read_head(&mut sections)?;
+    let mut live = Live::with(actions.clone(), head.schema.clone(), keep.clone());
+    let actions: Vec<Option<ActionId>> = head.actions.iter().map(|name| actions.id(name)).collect();
+    items(&mut sections, &mut live, &head, actions.clone(), path)?;
+    let carried = others(&mut sections, &mut live, &head, &actions)?;
+    live.follow(head.position().producer);
+    live.applied.send_replace(head.sequence);
+    Ok(Loaded { live, head, carried })
+}
+
+/// The side of items.
+fn items(
+    sections: &mut Reader<File>,
+    live: &mut Live,
+    head: &Head,
+    actions: Vec<Option<ActionId>>,
+    path: &Path,
+) -> Result<()> {
+    let Some(first) = sections.next()? else { return Err(short(path, "sources", 1, 0)) };
+    if first.kind != Kind::Sources {
+        return Err(first.wrong(0, "expected the sources"));
+    }
+    let raw = first.unpack()?;
+    let mut read = Read::new(&raw);
+    let sources = single::read_sources(&mut read).map_err(|detail| first.wrong(read.at(), detail))?;
+    let shape = Shape { head, actions, sources: sources.len() };
+    let table = live.items.get_mut();
+    table.sources.list = sources;
+    let columns = unblock::columns(table, &head.columns);
+    let typed =
+        |(at, (_, of)): (&usize, &(_, _))| table.columns.get(*at).map(|c| c.value_type()) == Some(*of);
+    if !columns.iter().zip(&head.columns).all(typed) {
+        let detail = "the columns are not those of the schema".to_owned();
+        return Err(Error::Corrupt { path: path.to_owned(), section: "head".into(), offset: 0, detail });
+    }
+    unblock::prepare(table, head.items);
+    let (mut ids, mut words, mut fresh) = (Queue::default(), Queue::default(), Vec::new());
+    let mut later = Later::default();
+    let take = |section| {
+        match section {
+            Section::Ids(number, list) => ids.push(number, list, |id: Id| {
+                table.ids.intern(&id);
+            }),
+            Section::Words(number, list) => {
+                words.push(number, list, |word: String| {
+                    table.words.intern(&word);
+                });
+            }
+            Section::Fresh(list) => fresh = list,
+            Section::Items(block) => block.put(table, &columns, &mut later),
+            _ => {}
+        }
+        Ok(())
+    };
+    run(sections, |kind| kind >= Kind::People, |packed| read_items(packed, &shape), take)?;
+    for (name, expected, found) in [
+        ("ids", head.items, table.ids.len()),
+        ("words", head.words, table.words.len()),
+        ("items", head.items, later.items),
+    ] {
+        if expected != found {
+            return Err(short(path, name, expected, found));
+        }
+    }
+    later.put(live, head);
+    put_fresh(live, head, fresh).ok_or_else(|| short(path, "fresh", head.items, 0))
+}
+
+fn put_fresh(live: &mut Live, head: &Head, list: Vec<(Ordinal, Millis, u32)>) -> Option<()> {
+    let (items, fresh) = (live.items.get_mut(), &mut live.lists.get_mut().fresh);
+    fresh.put_kinds(&head.fresh_kinds);
+    for (item, begins, kind) in list {
+        let kind = head.fresh_kinds.get(kind as usize)?;
+        if item as usize >= head.items {
+            return None;
+        }
+        fresh.say(Named { item, tie: items.tie(item), kind }, Some(begins));
+    }
+    Some(())
+}
+
+/// People and what they did, and what is carried for others.
+fn others(
+    sections: &mut Reader<File>,
+    live: &mut Live,
+    head: &Head,
+    actions: &[Option<ActionId>],
+) -> Result<Vec<Carried>> {
+    let (mut owners, mut entries) = (BTreeMap::new(), BTreeMap::new());
+    let mut carried = BTreeMap::new();
+    {
+        let (table, live) = (live.items.read(), &*live);
+        let decode = |packed: &Packed| read_other(packed, live, table.ids(), head, actions);
+        run(
+            sections,
+            |_| false,
+            decode,
+            |section| {
+                match section {
+                    Section::Owners(number, list) => drop(owners.insert(number, list)),
+                    Section::Deeds(number, list) => drop(entries.insert(number, list)),
+                    Section::Carried(number, one) => drop(carried.insert(number, one)),
+                    _ => {}
+                }
+                Ok(())
+            },
+        )?;
+    }
+    let most = live.keep.deeds;
+    let (entries, owners) = (entries.into_values().collect(), owners.into_values().collect());
+    *live.deeds.get_mut() = Deeds::of(most, entries, head.first_deed, owners);
+    let (own, carried): (Vec<_>, Vec<_>) = carried.into_values().partition(|one| one.name == COPIES);
+    for copies in own {
+        *live.copies.get_mut() = Copies::decode(&copies.bytes, "the section of copies of a snapshot")?;
+    }
+    Ok(carried)
+}
+
+fn read_items(packed: &Packed, shape: &Shape<'_>) -> Result<Section> {
+    let raw = packed.unpack()?;
+    let mut read = Read::new(&raw);
+    let section = match packed.kind {
+        Kind::Ids => single::read_ids(&mut read).map(|list| Section::Ids(packed.number, list)),
+        Kind::Words => single::read_texts(&mut read).map(|list| Section::Words(packed.number, list)),
+        Kind::Fresh => single::read_fresh(&mut read).map(Section::Fresh),
+        Kind::Items => unblock::decode(&mut read, shape).map(|block| Section::Items(Box::new(block))),
+        _ => Err("it is out of order".to_owned()),
+    };
+    section.map_err(|detail| packed.wrong(read.at(), detail))
+}
+
+fn read_other(
+    packed: &Packed,
+    live: &Live,
+    ids: &super::super::Ids,
+    head: &Head,
+    actions: &[Option<ActionId>],
+) -> Result<Section> {
+    let raw = packed.unpack()?;
+    let mut read = Read::new(&raw);
+    let section: Said<Section> = match packed.kind {
+        Kind::People => people::read(&mut read, &live.people, ids, &live.actions).map(|_| Section::People),
+        Kind::Owners => deeds::read_owners(&mut read).map(|list| Section::Owners(packed.number, list)),
+        Kind::Deeds => {
+            deeds::read(&mut read, head.items, actions).map(|list| Section::Deeds(packed.number, list))
+        }
+        Kind::Carried => read.text().map(str::to_owned).map(|name| {
+            let bytes = raw[read.at()..].to_vec();
+            Section::Carried(packed.number, Carried { name, bytes })
+        }),
+        _ => Err("it is out of order".to_owned()),
+    };
+    section.map_err(|detail| packed.wrong(read.at(), detail))
+}
+
+fn short(path: &Path, section: &str, expected: usize, found: usize) -> Error {
+    let detail = format!("expected {expected}, found {found}");
+    Error::Corrupt { path: path.to_owned(), section: section.to_owned(), offset: 0, detail }
+}
+
+/// Lists that must be taken in order, and come in any.
+struct Queue<T> {
+    next: u32,
+    waiting: BTreeMap<u32, Vec<T>>,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { next: 0, waiting: BTreeMap::new() }
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&mut self, number: u32, list: Vec<T>, mut take: impl FnMut(T)) {
+        self.waiting.insert(number, list);
+        while let Some(list) = self.waiting.remove(&self.next) {
+            list.into_iter().for_each(&mut take);
+            self.next += 1;
+        }
+    }
+}
+
+/// Reads sections up to the first of which `until` says so, has them decoded on threads, and takes what comes of it here, in no order.
+fn run<T: Send>(
+    sections: &mut Reader<File>,
+    until: impl Fn(Kind) -> bool + Send,
+    decode: impl Fn(&Packed) -> Result<T> + Sync,
+    mut take: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let (to, from): (SyncSender<Packed>, Receiver<Packed>) = sync_channel(WAITING);
+    let (out, results) = sync_channel(WAITING);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        // Dropped with the last of the threads, so that nobody waits for them for ever.
+        let from = Arc::new(Mutex::new(from));
+        for _ in 0..threads {
+            let (from, out, decode) = (Arc::clone(&from), out.clone(), &decode);
+            scope.spawn(move || {
+                loop {
+                    let next = from.lock().recv();
+                    let Ok(packed) = next else { return };
+                    if out.send(decode(&packed)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(from);
+        scope.spawn(move || {
+            loop {
+                match sections.next() {
+                    Ok(Some(section)) if until(section.kind) => return sections.give_back(section),
+                    Ok(Some(section)) => {
+                        if to.send(section).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => return,
+                    Err(error) => return drop(out.send(Err(error))),
+                }
+            }
+        });
+        for result in results {
+            take(result?)?;
+        }
+        Ok(())
+    })
+}
