@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** a segment without its manifest is not in the archive; one with it is there whole, and never changes but by erasure.
 
+pub(crate) mod history;
 pub mod read;
 mod rows;
 mod sealer;

@@ -39,6 +39,15 @@ pub fn decisions(dir: &Path, namespace: &str) -> Result<Records<Decision>> {
     }
 }
 
+/// The records of one segment whose days are in a folder, each held against its sum.
+pub(super) fn segment<T>(
+    folder: &Path,
+    manifest: Manifest,
+    open: Open<T>,
+) -> impl Iterator<Item = Result<T>> {
+    Merged::new(vec![(folder.to_owned(), manifest)], open)
+}
+
 /// The manifests of an archive in `dir`, in order; `None` where it is a log, or nothing.
 fn archived(dir: &Path, namespace: &str, stream: Stream) -> Result<Option<Vec<(PathBuf, Manifest)>>> {
     let root = namespace_root(dir, namespace);
@@ -74,7 +83,7 @@ fn archived(dir: &Path, namespace: &str, stream: Stream) -> Result<Option<Vec<(P
 }
 
 /// Opens the rows of one file, with their sequences.
-type Open<T> = fn(&Path) -> Result<Records<(u64, T)>>;
+pub(super) type Open<T> = fn(&Path) -> Result<Records<(u64, T)>>;
 
 /// The records of segments, one segment after the other, those of its days by their sequence.
 struct Merged<T> {

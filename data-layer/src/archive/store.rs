@@ -1,15 +1,21 @@
 //! Where an archive lies: a folder, or a bucket of object storage. Small whole objects in and out. Not for tables: `publish/remote`
 //! keeps those.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use object_store::path::Path as Place;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, local::LocalFileSystem};
 
 use crate::publish::remote::{Address, Options, cause, s3};
 use crate::types::DEFAULT_NAMESPACE;
 use crate::{Error, Result};
+
+/// Bytes of one part of a file.
+const PART: usize = 8 << 20;
 
 /// An archive's place, opened for one namespace. Used by one thread at a time; waits are bounded as those of tables are.
 #[derive(Debug)]
@@ -67,6 +73,66 @@ impl Store {
         let place = self.place(name);
         let put = self.wait(async { self.store.put(&place, PutPayload::from(bytes)).await })?;
         put.map(drop).map_err(|said| cause::error(self.shown(name), &said))
+    }
+
+    /// Puts a file there in parts, as [`Store::put`] puts bytes.
+    ///
+    /// # Errors
+    /// What the store said, or the system of the file.
+    pub fn put_file(&self, name: &str, path: &Path) -> Result<()> {
+        let place = self.place(name);
+        let mut file = File::open(path).map_err(Error::io(path))?;
+        let said = self.wait(async {
+            let mut upload = WriteMultipart::new(self.store.put_multipart(&place).await?);
+            let mut part = vec![0; PART];
+            loop {
+                let read = file.read(&mut part).map_err(|source| object_store::Error::Generic {
+                    store: "file",
+                    source: Box::new(source),
+                })?;
+                if read == 0 {
+                    return upload.finish().await.map(drop);
+                }
+                upload.write(&part[..read]);
+                upload.wait_for_capacity(1).await?;
+            }
+        })?;
+        said.map_err(|said| cause::error(self.shown(name), &said))
+    }
+
+    /// Brings an object into a new file, in parts; `false` where there is none.
+    ///
+    /// # Errors
+    /// What the store said, or the system of the file.
+    pub fn get_file(&self, name: &str, path: &Path) -> Result<bool> {
+        let place = self.place(name);
+        let mut file = File::create(path).map_err(Error::io(path))?;
+        let said = self.wait(async {
+            let mut parts = match self.store.get(&place).await {
+                Ok(got) => got.into_stream(),
+                Err(object_store::Error::NotFound { .. }) => return Ok(Ok(false)),
+                Err(said) => return Err(said),
+            };
+            while let Some(part) = parts.try_next().await? {
+                if let Err(error) = file.write_all(&part) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(file.sync_all().map(|()| true))
+        })?;
+        said.map_err(|said| cause::error(self.shown(name), &said))?.map_err(Error::io(path))
+    }
+
+    /// Removes an object, if it is there.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub fn delete(&self, name: &str) -> Result<()> {
+        let place = self.place(name);
+        match self.wait(async { self.store.delete(&place).await })? {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(said) => Err(cause::error(self.shown(name), &said)),
+        }
     }
 
     /// An object; `None` where there is none.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Actions;
 use super::keep::{Keep, RawKeep, RawRecent, RawTogether};
+use super::snapshots::{RawSnapshots, Snapshots};
 use crate::{Error, Result};
 
 /// `[live]`: the dynamic store.
@@ -17,6 +18,8 @@ pub struct Live {
     pub dir: PathBuf,
     /// How much is kept.
     pub keep: Keep,
+    /// `[live.snapshots]`.
+    pub snapshots: Snapshots,
 }
 
 /// Where the live side lives.
@@ -41,6 +44,8 @@ pub(super) struct RawLive {
     retractable: Option<usize>,
     #[serde(default)]
     together: RawTogether,
+    #[serde(default)]
+    snapshots: RawSnapshots,
 }
 
 impl RawLive {
@@ -53,6 +58,7 @@ impl RawLive {
     ) -> Result<Live> {
         let backend = self.backend(wrong)?;
         let dir = folder.join(self.dir.unwrap_or_else(|| PathBuf::from("live")));
+        let snapshots = self.snapshots.check(folder, wrong)?;
         let keep = RawKeep {
             recent: self.recent,
             seen: self.seen,
@@ -61,7 +67,7 @@ impl RawLive {
             retractable: self.retractable,
             together: self.together,
         };
-        Ok(Live { backend, dir, keep: keep.check(actions, wrong)? })
+        Ok(Live { backend, dir, keep: keep.check(actions, wrong)?, snapshots })
     }
 
     fn backend(&self, wrong: &dyn Fn(&str, String) -> Error) -> Result<Backend> {

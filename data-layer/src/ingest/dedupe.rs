@@ -6,6 +6,7 @@
 //! of about 10⁻¹⁹ for each event and generation.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
@@ -21,6 +22,8 @@ pub const MOST_BYTES: usize = 2 << 30;
 
 /// Generations that a window is cut into.
 const SPANS: Millis = 4;
+/// Version of the bytes of a generation.
+const VERSION: u64 = 1;
 /// Slots that are looked at together: a cache line.
 const BUCKET: usize = 8;
 /// Buckets of the smallest table: 128 KiB.
@@ -55,8 +58,8 @@ fn of_id(class: u8, id: &str) -> Key {
     xxh3_128(&bytes[..2 + text.len()])
 }
 
-/// Keys of the window.
-#[derive(Debug)]
+/// Keys of the window. A clone shares what does not change any more.
+#[derive(Debug, Clone)]
 pub struct Dedupe {
     window: Millis,
     most_bytes: usize,
@@ -71,9 +74,9 @@ pub struct Dedupe {
     shortened: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Generation {
-    slots: Vec<u64>,
+    slots: Arc<Vec<u64>>,
     /// Where the first bucket begins, so that each is one cache line.
     start: usize,
     buckets: usize,
@@ -117,7 +120,7 @@ impl Dedupe {
         if let Some(generation) = self.generations.back_mut()
             && let Err(slot) = generation.find(key)
         {
-            generation.slots[slot] = tag(key);
+            Arc::make_mut(&mut generation.slots)[slot] = tag(key);
             generation.held += 1;
             generation.newest = clock;
             self.undo.push((number - 1, slot));
@@ -136,7 +139,7 @@ impl Dedupe {
         while let Some((number, slot)) = self.undo.pop() {
             let at = number.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
             if let Some(generation) = at.and_then(|at| self.generations.get_mut(at)) {
-                generation.slots[slot] = 0;
+                Arc::make_mut(&mut generation.slots)[slot] = 0;
                 generation.held -= 1;
             }
         }
@@ -164,6 +167,22 @@ impl Dedupe {
     #[must_use]
     pub fn shortened(&self) -> u64 {
         self.shortened
+    }
+
+    /// Each generation as bytes, oldest first.
+    pub fn sections(&self) -> impl Iterator<Item = Vec<u8>> + use<> {
+        self.generations.clone().into_iter().map(|generation| generation.bytes_of())
+    }
+
+    /// Puts a generation behind those that are here, as [`Dedupe::sections`] gave it.
+    ///
+    /// # Errors
+    /// A sentence, for other bytes.
+    pub fn push_section(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let generation = Generation::of_bytes(bytes)?;
+        self.clock = self.clock.max(generation.newest);
+        self.generations.push_back(generation);
+        Ok(())
     }
 
     /// Starts a generation: as large as the one before needed to be.
@@ -195,11 +214,45 @@ impl Generation {
     fn new(buckets: usize, opened: Millis) -> Self {
         let slots = vec![0u64; (buckets + 1) * BUCKET];
         let start = slots.as_ptr().align_offset(BUCKET * 8).min(BUCKET);
-        Self { slots, start, buckets, held: 0, opened, newest: opened }
+        Self { slots: Arc::new(slots), start, buckets, held: 0, opened, newest: opened }
     }
 
     fn bytes(&self) -> usize {
         self.slots.len() * 8
+    }
+
+    /// Version, buckets, keys, when it was opened and when the newest key came, then every slot.
+    fn bytes_of(&self) -> Vec<u8> {
+        let slots = &self.slots[self.start..self.start + self.buckets * BUCKET];
+        let mut bytes = Vec::with_capacity(40 + slots.len() * 8);
+        let numbers =
+            [VERSION, self.buckets as u64, self.held as u64, self.opened as u64, self.newest as u64];
+        numbers.iter().chain(slots).for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        bytes
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let [version, buckets, held, opened, newest, ref slots @ ..] = words[..] else {
+            return Err(format!("expected keys of events, found {} bytes", bytes.len()));
+        };
+        if version != VERSION {
+            return Err(format!("expected keys of events of version {VERSION}, found {version}"));
+        }
+        let filled = slots.iter().filter(|slot| **slot != 0).count() as u64;
+        let whole = rest.is_empty() && slots.len() as u64 == buckets.saturating_mul(BUCKET as u64);
+        // One slot at least stays free, or a search would not end.
+        if !whole || filled != held || held >= slots.len() as u64 {
+            return Err(format!(
+                "expected {buckets} buckets with {held} keys, found {filled} in {}",
+                slots.len()
+            ));
+        }
+        let mut generation = Self::new(buckets as usize, opened as Millis);
+        let range = generation.start..generation.start + slots.len();
+        Arc::make_mut(&mut generation.slots)[range].copy_from_slice(slots);
+        Ok(Self { held: held as usize, newest: newest as Millis, ..generation })
     }
 
     /// Above this, searches get long.
@@ -250,6 +303,26 @@ mod tests {
         assert!(!dedupe.insert(spread(2), 1126));
         assert!(dedupe.insert(spread(4), 2000));
         assert_eq!(dedupe.len(), 1);
+    }
+
+    #[test]
+    fn bytes_of_generations_remember_what_they_did() {
+        let mut dedupe = Dedupe::new(1000);
+        for n in 0..5000u64 {
+            assert!(dedupe.insert(spread(n), (n / 10) as Millis));
+        }
+        dedupe.keep();
+        let mut again = Dedupe::new(1000);
+        for section in dedupe.sections() {
+            again.push_section(&section).unwrap();
+            assert!(
+                again.push_section(&section[8..]).is_err() && again.push_section(&section[..99]).is_err()
+            );
+        }
+        assert_eq!((again.len(), again.generations.len()), (5000, dedupe.generations.len()));
+        assert!((0..5000).all(|n| !again.insert(spread(n), 500)));
+        assert!(again.insert(spread(5000), 500) && again.insert(spread(1), 5000));
+        assert!(dedupe.insert(spread(5000), 500));
     }
 
     /// A clock set back by an hour neither forgets nor keeps for ever.

@@ -15,14 +15,19 @@ pub mod dedupe;
 pub mod delta;
 mod fields;
 pub mod follow;
+mod jobs;
 mod pipeline;
 mod prepare;
 mod read;
+mod rebuild;
+pub mod snapshots;
 mod split;
+mod standing;
 mod start;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tree;
 pub mod typing;
 
@@ -32,14 +37,13 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
-use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::archive::{Archivist, Bell, Standing};
+use crate::archive::{Bell, Standing};
 use crate::config::{Actions, Config};
 use crate::live::Live;
 use crate::log::{Holds, Lock, Stream, Writer};
@@ -51,11 +55,15 @@ pub use backlog::Lag;
 pub use decode::Form;
 pub use pipeline::Stats;
 pub use read::{Arrival, Taken, parse_sent_at, read_json};
+pub use rebuild::Rebuilding;
+pub use start::CatchUp;
 
-use backlog::Backlog;
 use check::Checker;
 use dedupe::Dedupe;
-use pipeline::{Batch, Job, Outlet, Pipeline};
+use jobs::{Batch, Job};
+use pipeline::{Outlet, Pipeline};
+use snapshots::Snapshots;
+use threads::Threads;
 
 /// Bytes that an event which a program made is taken to have.
 pub const TYPED_BYTES: usize = 256;
@@ -106,14 +114,8 @@ struct Inner {
     /// Who needs what is in the log.
     holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
     archive: Option<Arc<Standing>>,
-}
-
-/// What runs until the end.
-#[derive(Debug)]
-struct Threads {
-    log: JoinHandle<Result<()>>,
-    apply: JoinHandle<()>,
-    archive: Option<Archivist>,
+    snapshots: Option<Arc<Snapshots>>,
+    rebuilding: Option<Arc<Rebuilding>>,
 }
 
 impl Ingest {
@@ -123,20 +125,27 @@ impl Ingest {
     /// [`Error::Locked`] beside another server; [`Error::Corrupt`] and [`Error::Newer`] for a log that can't be read;
     /// [`Error::Io`].
     pub fn open(config: &Config) -> Result<Self> {
+        Self::open_telling(config, &CatchUp::default())
+    }
+
+    /// As [`Ingest::open`], telling how far it is.
+    ///
+    /// # Errors
+    /// As [`Ingest::open`].
+    pub fn open_telling(config: &Config, told: &CatchUp) -> Result<Self> {
         let lock = Lock::take(&config.log.dir.join(&config.namespace))?;
         let events = Writer::open(&config.events_folder(), Stream::Events, &config.namespace, draw())?;
         let producer = events.producer();
         let decisions =
             Writer::open(&config.decisions_folder(), Stream::Decisions, &config.namespace, producer)?;
-        let live = Arc::new(Live::before(config));
-        live.follow(producer);
         let mut dedupe = Dedupe::new(config.log.dedupe);
-        start::replay(config, &live, Some(&mut dedupe))?;
+        let start::Started { live, maker } = start::state(config, Some(&mut dedupe), events.last(), told)?;
+        let live = Arc::new(live);
+        live.follow(producer);
         let stats = Arc::new(Stats::default());
         stats.lag.start_at(live.applied().sequence);
         let schema = live.schema();
         let (settled, fixed) = (Arc::new(ArcSwap::new(Arc::clone(&schema))), Arc::new(config.schema.clone()));
-        let backlog = Arc::new(Backlog::new(Arc::clone(&stats.lag)));
         let mut pipeline = Pipeline {
             events,
             decisions,
@@ -145,30 +154,43 @@ impl Ingest {
             settled: Arc::clone(&settled),
             fixed: Arc::clone(&fixed),
             stats: Arc::clone(&stats),
-            _lock: lock,
+            lock,
         };
         if let Some(schema) = typing::configured(&pipeline.schema, &config.schema, config.schema_unknown) {
             pipeline.append_own(Event::Schema(schema), time::now(), &live)?;
         }
         let (jobs, inbox) = channel();
         let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
-        let told = Mutex::new(Flow::Open);
         let bell = Arc::<Bell>::default();
-        let archive = Arc::clone(&bell);
-        let (stats_too, room) = (Arc::clone(&stats), Arc::clone(&admission));
-        let outlet = Outlet { backlog, stats: stats_too, admission: room, told, archive };
-        let outlet = Arc::new(outlet);
+        let outlet = Arc::new(Outlet::new(&stats, &admission, &bell));
         let (out, applied) = (Arc::clone(&outlet), Arc::clone(&live));
         let log = start::spawn("weir-log", config, move || pipeline.run(&inbox, &out))?;
         let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
-        let holds = Arc::new(Mutex::new(Vec::new()));
+        let (snapshots, clock) = start::snapshots(config, &live, &jobs, &maker)?.unzip();
+        let rebuild = start::rebuild(config, &live, &jobs, &maker, snapshots.as_ref())?;
+        let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
+        let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref());
         let archivist = start::archive(config, producer, &holds, &bell)?;
         let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
-        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist }));
+        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist, clock, rebuild }));
         let actions = Arc::clone(live.actions());
-        let inner =
-            Inner { jobs, admission, ahead, actions, live, stats, settled, fixed, threads, holds, archive };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                jobs,
+                admission,
+                ahead,
+                actions,
+                live,
+                stats,
+                settled,
+                fixed,
+                threads,
+                holds,
+                archive,
+                snapshots,
+                rebuilding,
+            }),
+        })
     }
 
     /// The live store as the log has it now, without a lock, beside a server or without one. An absent log is an empty one.
@@ -176,8 +198,7 @@ impl Ingest {
     /// # Errors
     /// As [`Ingest::open`], without [`Error::Locked`].
     pub fn read_only(config: &Config) -> Result<Arc<Live>> {
-        let live = Arc::new(Live::before(config));
-        start::replay(config, &live, None)?;
+        let live = Arc::new(start::state(config, None, 0, &CatchUp::default())?.live);
         if let Some(schema) = typing::configured(&live.schema(), &config.schema, config.schema_unknown) {
             live.set_schema(&schema);
         }
@@ -188,23 +209,6 @@ impl Ingest {
     #[must_use]
     pub fn live(&self) -> &Arc<Live> {
         &self.inner.live
-    }
-
-    /// Counts since the start.
-    #[must_use]
-    pub fn stats(&self) -> &Stats {
-        &self.inner.stats
-    }
-
-    /// Keeps in the log what somebody needs, for as long as the server runs.
-    pub fn hold(&self, holds: Arc<dyn Holds>) {
-        self.inner.holds.lock().push(holds);
-    }
-
-    /// How far the archive is, where there is one.
-    #[must_use]
-    pub fn archive(&self) -> Option<&Standing> {
-        self.inner.archive.as_deref()
     }
 
     /// The room for bodies, and whether the log takes any.
@@ -340,18 +344,7 @@ impl Ingest {
 
 impl Inner {
     fn close(&self) -> Result<()> {
-        let Some(Threads { log, apply, archive }) = self.threads.lock().take() else { return Ok(()) };
-        // A thread that has ended already has dropped its end; joining tells why.
-        let _ = self.jobs.send(Job::Close);
-        let failed = |what| Error::Io {
-            path: "log".into(),
-            source: std::io::Error::other(format!("the {what} thread failed")),
-        };
-        let logged = log.join().unwrap_or_else(|_| Err(failed("log")));
-        let applied = apply.join().map_err(|_| failed("apply"));
-        // What it has not archived it does at the next start.
-        drop(archive);
-        logged.and(applied)
+        self.threads.lock().take().map_or(Ok(()), |threads| threads.close(&self.jobs))
     }
 }
 

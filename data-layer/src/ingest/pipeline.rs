@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
-use super::admission::{Admission, Flow, Lane, Reservation};
+use super::admission::{Admission, Flow, Lane};
 use super::backlog::{Backlog, Group, Lag};
 use super::dedupe::Dedupe;
+use super::jobs::{Batch, Gathered, Job, gather};
 use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
 use crate::archive::Bell;
@@ -21,38 +21,10 @@ use crate::log::{Lock, Writer, format};
 use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema};
 use crate::{Error, Result};
 
-/// Batches that are written and synced together, at most.
-const MOST_GROUP: usize = 4096;
-/// A group is closed when it has this many bytes.
-const MOST_GROUP_BYTES: usize = 8 << 20;
 /// After a failure the log is taken for failed this long, unless it works again before.
 const RETRY: Duration = Duration::from_secs(1);
 /// Decisions are synced at least this often.
 const DECISION_SYNC: Duration = Duration::from_secs(1);
-
-/// Events that came in one call.
-pub(super) struct Batch {
-    /// Settled and encoded.
-    pub events: Prepared,
-    /// What was rejected before it got here.
-    pub rejected: Vec<Rejected>,
-    /// When it came.
-    pub received_ms: Millis,
-    /// Who waits.
-    pub reply: oneshot::Sender<Result<Receipt>>,
-    /// Share of the memory for what is under way.
-    pub room: Reservation,
-}
-
-/// What the writer thread is asked to do.
-pub(super) enum Job {
-    /// Append and acknowledge.
-    Batch(Batch),
-    /// Append some time.
-    Decision(Box<Decision>),
-    /// Finish what came before, and end.
-    Close,
-}
 
 /// Counts since the start, for metrics.
 #[derive(Debug, Default)]
@@ -104,7 +76,7 @@ pub(super) struct Pipeline {
     /// What the configuration says of types.
     pub fixed: Arc<Schema>,
     pub stats: Arc<Stats>,
-    pub _lock: Lock,
+    pub lock: Lock,
 }
 
 /// Where the log thread leaves what it did: the backlog of the thread that applies, and whether more may come.
@@ -120,6 +92,17 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
+    /// An outlet with nothing in it.
+    pub(super) fn new(stats: &Arc<Stats>, admission: &Arc<Admission>, archive: &Arc<Bell>) -> Self {
+        Self {
+            backlog: Arc::new(Backlog::new(Arc::clone(&stats.lag))),
+            stats: Arc::clone(stats),
+            admission: Arc::clone(admission),
+            told: Mutex::new(Flow::Open),
+            archive: Arc::clone(archive),
+        }
+    }
+
     /// Tells those who let bodies in how the log is.
     pub(super) fn tell(&self) {
         let flow = if self.stats.failed.load(Ordering::Acquire) {
@@ -152,8 +135,8 @@ impl Drop for Closing<'_> {
 }
 
 impl Pipeline {
-    /// Works until it is closed.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>, out: &Outlet) -> Result<()> {
+    /// Works until it is closed; what it remembers then, and the lock.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, out: &Outlet) -> Result<(Dedupe, Lock)> {
         let _closing = Closing(&out.backlog);
         let mut segment = self.events.segment();
         let mut unsynced: Option<Instant> = None;
@@ -166,14 +149,16 @@ impl Pipeline {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(wait) => jobs.recv_timeout(wait),
             };
-            let (batches, decisions, close) = match first {
+            let Gathered { batches, decisions, asked, close } = match first {
                 Ok(first) => gather(first, jobs),
-                Err(RecvTimeoutError::Timeout) => (Vec::new(), Vec::new(), false),
-                Err(RecvTimeoutError::Disconnected) => (Vec::new(), Vec::new(), true),
+                Err(RecvTimeoutError::Timeout) => Gathered::default(),
+                Err(RecvTimeoutError::Disconnected) => Gathered { close: true, ..Gathered::default() },
             };
             if !batches.is_empty() {
                 failed = (!self.commit(batches, out)).then(Instant::now);
             }
+            // What they get is on the disk. Nobody waiting any more is no error.
+            asked.into_iter().for_each(|reply| drop(reply.send(self.dedupe.clone())));
             if self.events.segment() != segment {
                 segment = self.events.segment();
                 out.archive.ring();
@@ -195,7 +180,7 @@ impl Pipeline {
                 }
             }
             if close {
-                return self.events.sync();
+                return self.events.sync().map(|()| (self.dedupe, self.lock));
             }
         }
     }
@@ -364,25 +349,6 @@ impl Pipeline {
         Stats::add(&self.stats.decisions, written);
         Stats::add(&self.stats.decisions_dropped, decisions.len() - written);
     }
-}
-
-/// Everything that has arrived, up to the bounds of a group.
-fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Decision>, bool) {
-    let (mut batches, mut decisions, mut close) = (Vec::new(), Vec::new(), false);
-    let (mut next, mut bytes) = (Some(first), 0);
-    while let Some(job) = next {
-        match job {
-            Job::Batch(batch) => {
-                bytes += batch.room.bytes();
-                batches.push(batch);
-            }
-            Job::Decision(decision) => decisions.push(*decision),
-            Job::Close => close = true,
-        }
-        let full = bytes >= MOST_GROUP_BYTES || batches.len() + decisions.len() >= MOST_GROUP || close;
-        next = if full { None } else { jobs.try_recv().ok() };
-    }
-    (batches, decisions, close)
 }
 
 /// The same error for another caller of the same group.

@@ -1,15 +1,22 @@
-//! The start of the way in: the live store and the memory of duplicates, made again from the log. Not for what goes on then.
+//! The start of the way in: the live store and the memory of duplicates, from a snapshot and the log. Not for what goes on then.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::dedupe::{self, Dedupe};
+use super::jobs::Job;
+use super::rebuild::{Rebuild, Rebuilding};
+use super::snapshots::{self, Clockwork, Snapshots};
 use crate::archive::{Archivist, Bell, Store, Work};
 use crate::config::Config;
 use crate::live::Live;
-use crate::log::{self, EntryRef, Holds, Stream, format, record};
+use crate::live::snapshot::{Loaded, Maker};
+use crate::log::{self, EntryRef, Holds, Stream, entries::segments, format, record};
 use crate::{Error, Result};
 
 /// Starts a thread of that name.
@@ -22,12 +29,95 @@ pub(super) fn spawn<T: Send + 'static>(
     thread.spawn(work).map_err(Error::io(&config.log.dir))
 }
 
-/// Applies every record of the event log to an empty live store.
-pub(super) fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>) -> Result<()> {
-    let folder = config.events_folder();
+/// How far a start is. Read at any time, from any thread.
+#[derive(Debug, Default)]
+pub struct CatchUp {
+    from: AtomicU64,
+    at: AtomicU64,
+    of: AtomicU64,
+}
+
+impl CatchUp {
+    /// The record that counts, the one from which the log was replayed, and the last one that was there at the start.
+    #[must_use]
+    pub fn standing(&self) -> (u64, u64, u64) {
+        let [at, from, of] = [&self.at, &self.from, &self.of].map(|number| number.load(Ordering::Acquire));
+        (at, from, of)
+    }
+
+    pub(super) fn begin(&self, from: u64, of: u64) {
+        self.from.store(from, Ordering::Release);
+        self.at.store(from, Ordering::Release);
+        self.of.store(of, Ordering::Release);
+    }
+
+    fn reach(&self, at: u64) {
+        self.at.store(at, Ordering::Release);
+    }
+}
+
+/// What a start gives.
+pub(super) struct Started {
+    /// The live store as the log has it.
+    pub live: Live,
+    /// What made it.
+    pub maker: Maker,
+}
+
+/// The live store as the log has it: the newest snapshot that is good, and the log behind it.
+pub(super) fn state(
+    config: &Config,
+    mut dedupe: Option<&mut Dedupe>,
+    last: u64,
+    told: &CatchUp,
+) -> Result<Started> {
+    told.begin(0, last);
+    let (live, maker) = match snapshot(config, dedupe.as_deref_mut())? {
+        Some(loaded) => (loaded.live, loaded.head.maker),
+        None => (Live::before(config), snapshots::maker(config)),
+    };
+    told.begin(live.applied().sequence, last);
+    replay(config, &live, dedupe, told)?;
+    Ok(Started { live, maker })
+}
+
+/// The newest snapshot of this log that is good. One of other rules serves until state is made anew, which who only reads does at once where
+/// the log is whole.
+fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loaded>> {
+    let Some(producer) = log::producer(&config.events_folder())? else { return Ok(None) };
+    let folder = snapshots::folder(config);
+    // Who only reads fetches nothing.
+    if dedupe.is_some() {
+        snapshots::fetch(config);
+    }
+    let Some(mut loaded) = snapshots::newest_good(&folder, producer, &config.actions, &config.live.keep)?
+    else {
+        return Ok(None);
+    };
+    if loaded.head.maker != snapshots::maker(config) {
+        tracing::warn!("what is kept of events has changed since the newest snapshot: state is made anew");
+        let whole = segments(&config.events_folder())?.first().is_none_or(|(first, _)| *first <= 1);
+        if dedupe.is_none() && whole {
+            return Ok(None);
+        }
+    }
+    if let Some(dedupe) = dedupe
+        && let Err(detail) = snapshots::remembered(&mut loaded, dedupe)
+    {
+        tracing::warn!(detail, "what a snapshot remembers of events can't be read: replaying the log");
+        *dedupe = Dedupe::new(config.log.dedupe);
+        return Ok(None);
+    }
+    tracing::info!(position = %loaded.head.position(), "loaded a snapshot");
+    Ok(Some(loaded))
+}
+
+/// Applies every record of the event log behind what a live store has applied.
+fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &CatchUp) -> Result<()> {
+    let (folder, after) = (config.events_folder(), live.applied().sequence);
     let with_keys = dedupe.is_some();
     let decode = |entry: EntryRef<'_>| {
-        if entry.kind == format::VOID {
+        if entry.kind == format::VOID || entry.sequence <= after {
             return Ok(None);
         }
         let record = record(entry, &folder)?;
@@ -42,7 +132,8 @@ pub(super) fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedup
         };
         Ok(Some((record, key)))
     };
-    let (_, producer) = log::replay::replay(&folder, Stream::Events, 0, decode, |chunk| {
+    let from = if after == 0 { 0 } else { after + 1 };
+    let (last, producer) = log::replay::replay(&folder, Stream::Events, from, decode, |chunk| {
         let mut records = Vec::with_capacity(chunk.len());
         for (record, key) in chunk {
             if let Some(dedupe) = &mut dedupe {
@@ -51,10 +142,65 @@ pub(super) fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedup
             }
             records.push(record);
         }
-        live.apply(&records)
+        live.apply(&records)?;
+        records.last().into_iter().for_each(|last| told.reach(last.sequence));
+        Ok(())
     })?;
+    if last < after {
+        let name = format!("{} of {}", last + 1, folder.display());
+        let hint = format!(
+            "; the newest snapshot has records up to {after}: bring the log back from a backup, or remove {} to go on without them",
+            snapshots::folder(config).display()
+        );
+        return Err(Error::NotFound { what: "record", name, hint });
+    }
     live.follow(producer.unwrap_or(live.applied().producer));
     Ok(())
+}
+
+/// Where snapshots are taken, and the thread that does it; `None` where the configuration wants none.
+pub(super) fn snapshots(
+    config: &Config,
+    live: &Arc<Live>,
+    jobs: &Sender<Job>,
+    maker: &Maker,
+) -> Result<Option<(Arc<Snapshots>, Clockwork)>> {
+    let Some(every) = config.live.snapshots.every else { return Ok(None) };
+    let snapshots = Arc::new(Snapshots::new(config, Arc::clone(live), maker.clone())?);
+    let every = Duration::from_millis(every.unsigned_abs());
+    let clock = Clockwork::start(config, Arc::clone(&snapshots), jobs.clone(), every)?;
+    Ok(Some((snapshots, clock)))
+}
+
+/// Makes state anew where it was made by other rules than those of now.
+pub(super) fn rebuild(
+    config: &Config,
+    live: &Arc<Live>,
+    jobs: &Sender<Job>,
+    maker: &Maker,
+    snapshots: Option<&Arc<Snapshots>>,
+) -> Result<Option<Rebuild>> {
+    let now = snapshots::maker(config);
+    if *maker == now {
+        return Ok(None);
+    }
+    let (snapshots, jobs) = (snapshots.cloned(), jobs.clone());
+    let then = move || {
+        if let Some(snapshots) = snapshots {
+            snapshots.made_anew(now, || snapshots::ask(&jobs));
+        }
+    };
+    Rebuild::start(config, Arc::clone(live), then).map(Some)
+}
+
+/// Who needs what is in the log.
+pub(super) fn holds(
+    snapshots: Option<&Arc<Snapshots>>,
+    rebuilding: Option<&Arc<Rebuilding>>,
+) -> Arc<Mutex<Vec<Arc<dyn Holds>>>> {
+    let one = snapshots.map(|snapshots| Arc::clone(snapshots) as Arc<dyn Holds>);
+    let two = rebuilding.map(|rebuilding| Arc::clone(rebuilding) as Arc<dyn Holds>);
+    Arc::new(Mutex::new(one.into_iter().chain(two).collect()))
 }
 
 /// Starts the thread that archives, where the configuration names an archive.

@@ -12,19 +12,19 @@ use crate::types::{DecisionItem, Id, Interaction, Person, Value};
 use futures::executor::block_on;
 use std::sync::atomic::AtomicU64;
 
-const NOW: Millis = 20_000 * DAY;
+pub(super) const NOW: Millis = 20_000 * DAY;
 
-struct World {
-    folder: tempfile::TempDir,
-    config: Config,
+pub(super) struct World {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) config: Config,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with("")
     }
 
-    fn with(toml: &str) -> Self {
+    pub(super) fn with(toml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("weir.toml");
         std::fs::write(&file, toml).unwrap();
@@ -32,12 +32,12 @@ impl World {
         Self { folder, config }
     }
 
-    fn open(&self) -> Ingest {
+    pub(super) fn open(&self) -> Ingest {
         Ingest::open(&self.config).unwrap()
     }
 }
 
-fn send_at(ingest: &Ingest, body: &str, at: Millis) -> Receipt {
+pub(super) fn send_at(ingest: &Ingest, body: &str, at: Millis) -> Receipt {
     let receipt = block_on(ingest.submit(body.as_bytes(), Form::Auto, at).unwrap()).unwrap();
     while ingest.live().applied().sequence < receipt.position.sequence {
         std::thread::sleep(Duration::from_micros(200));
@@ -45,7 +45,7 @@ fn send_at(ingest: &Ingest, body: &str, at: Millis) -> Receipt {
     receipt
 }
 
-fn send(ingest: &Ingest, body: &str) -> Receipt {
+pub(super) fn send(ingest: &Ingest, body: &str) -> Receipt {
     send_at(ingest, body, NOW)
 }
 
@@ -57,7 +57,7 @@ fn told(ingest: &Ingest, event: &str) -> String {
     receipt.rejected[0].detail.clone()
 }
 
-fn clicks(live: &Live, item: &str) -> u64 {
+pub(super) fn clicks(live: &Live, item: &str) -> u64 {
     let items = live.items();
     let of = |c: &Counters| c.total(live.actions().id("click").unwrap());
     items.ordinal(item).map_or(0, |item| of(items.counters(item)))
@@ -68,7 +68,7 @@ fn value(live: &Live, item: &str, field: &str) -> Option<Value> {
     items.value(items.field(field)?, items.ordinal(item)?)
 }
 
-fn click(id: &str) -> String {
+pub(super) fn click(id: &str) -> String {
     format!(r#"{{"type":"interaction","id":"{id}","user":"u1","item":"i1","action":"click","time":{NOW}}}"#)
 }
 

@@ -93,6 +93,23 @@ pub fn decision(entry: EntryRef<'_>, folder: &Path) -> Result<Decision> {
     format::decode_decision(entry.kind, entry.payload).map_err(|d| undecodable(&entry, folder, d))
 }
 
+/// The identity of the log in a folder of events; `None` where there is none yet.
+///
+/// # Errors
+/// [`Error::Corrupt`], [`Error::Newer`], [`Error::Io`].
+pub fn producer(folder: &Path) -> Result<Option<u64>> {
+    let newest = entries::segments(folder)?.last().map_or(0, |(first, _)| *first);
+    // The newest may never have got its header.
+    for from in [newest, 0] {
+        let mut entries = Entries::open(folder, Stream::Events, from)?;
+        entries.next_ref()?;
+        if let Some(producer) = entries.producer() {
+            return Ok(Some(producer));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a folder holds the log of a namespace.
 #[must_use]
 pub fn is_log(log_dir: &Path, namespace: &str) -> bool {

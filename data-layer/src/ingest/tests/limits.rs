@@ -129,7 +129,8 @@ fn no_room_is_left_behind() {
 /// Yesterday's events are in the archive soon after today's first, and read there as they are in the log.
 #[test]
 fn what_is_sealed_is_archived_while_events_come() {
-    let world = World::with("[log]\narchive = \"old\"\nretention = \"1d\"\n");
+    let world =
+        World::with("[log]\narchive = \"old\"\nretention = \"1d\"\n[live.snapshots]\nevery = \"never\"");
     let ingest = world.open();
     for n in 0..3 {
         let body = click(&format!("yesterday {n}")).replace(&NOW.to_string(), &(NOW - DAY).to_string());

@@ -1,0 +1,171 @@
+//! State made anew, beside the one that serves, where what is kept of events has changed since that was made: from the archive and the log, in order,
+//! then put in its place. What is accepted meanwhile is in both. Not for a start without any state, which replays the log at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::start;
+use crate::archive::history;
+use crate::config::Config;
+use crate::live::Live;
+use crate::log::{Cursor, EntryRef, Holds, Stream, entries::segments, format, record, replay};
+use crate::types::Record;
+use crate::{Error, Result};
+
+/// So few records are applied while nothing else is.
+const NEAR: u64 = 1_000;
+/// Records that are applied together on the way there.
+const CHUNK: usize = 1024;
+/// How often is looked for a record that is applied and can't be read yet.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A state that is being made anew, on a thread of its own.
+#[derive(Debug)]
+pub(super) struct Rebuild {
+    standing: Arc<Rebuilding>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How far it is. Read at any time, from any thread.
+#[derive(Debug, Default)]
+pub struct Rebuilding {
+    /// The last record that is in the new state.
+    at: AtomicU64,
+    done: AtomicBool,
+    failed: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Rebuilding {
+    /// The last record that is in the new state; `None` once it serves.
+    #[must_use]
+    pub fn at(&self) -> Option<u64> {
+        (!self.done.load(Ordering::Acquire)).then(|| self.at.load(Ordering::Acquire))
+    }
+
+    /// Whether it was given up; the old state serves on.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+impl Holds for Rebuilding {
+    fn name(&self) -> &'static str {
+        "rebuild"
+    }
+
+    fn needs_from(&self) -> u64 {
+        if self.done.load(Ordering::Acquire) || self.failed() {
+            u64::MAX
+        } else {
+            self.at.load(Ordering::Acquire) + 1
+        }
+    }
+}
+
+impl Rebuild {
+    /// Starts it; `then` is called once the new state serves.
+    pub(super) fn start(
+        config: &Config,
+        live: Arc<Live>,
+        then: impl FnOnce() + Send + 'static,
+    ) -> Result<Self> {
+        let standing = Arc::new(Rebuilding::default());
+        let (own, told) = (config.clone(), Arc::clone(&standing));
+        let work = move || match rebuild(&own, &live, &told) {
+            Ok(true) => {
+                told.done.store(true, Ordering::Release);
+                tracing::info!(position = %live.applied(), "state was made anew and serves");
+                then();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                told.failed.store(true, Ordering::Release);
+                tracing::error!(%error, "state could not be made anew; what was made before serves on");
+            }
+        };
+        let thread = Some(start::spawn("weir-rebuild", config, work)?);
+        Ok(Self { standing, thread })
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Rebuilding> {
+        &self.standing
+    }
+}
+
+impl Drop for Rebuild {
+    fn drop(&mut self) {
+        self.standing.ended.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that makes state anew failed");
+        }
+    }
+}
+
+/// Makes the state anew and puts it in its place; `false` where it was told to end.
+fn rebuild(config: &Config, live: &Live, told: &Rebuilding) -> Result<bool> {
+    let folder = config.events_folder();
+    let (fresh, producer) = (live.beside(), live.applied().producer);
+    let mut take = |records: Vec<Record>| {
+        if told.ended.load(Ordering::Acquire) {
+            return Err(Error::invalid("rebuild", "ended"));
+        }
+        fresh.apply(&records)?;
+        told.at.store(fresh.applied().sequence, Ordering::Release);
+        Ok(())
+    };
+    let made = make(config, &folder, producer, &mut take).and_then(|()| {
+        let mut cursor = Cursor::new(&folder, Stream::Events, fresh.applied().sequence, None);
+        while live.applied().sequence.saturating_sub(cursor.position().sequence) > NEAR {
+            let to = live.applied().sequence;
+            follow(&mut cursor, to, &mut take)?;
+        }
+        Ok(cursor)
+    });
+    let mut cursor = match made {
+        Err(_) if told.ended.load(Ordering::Acquire) => return Ok(false),
+        made => made?,
+    };
+    live.replace(fresh, |fresh, to| follow(&mut cursor, to, &mut |records| fresh.apply(&records)))?;
+    Ok(true)
+}
+
+/// Archive and log as they are.
+fn make(
+    config: &Config,
+    folder: &Path,
+    producer: u64,
+    take: &mut dyn FnMut(Vec<Record>) -> Result<()>,
+) -> Result<()> {
+    let first = segments(folder)?.first().map_or(1, |(first, _)| *first);
+    if first > 1 {
+        history::before(config, producer, first, take)?;
+    }
+    let decode = |entry: EntryRef<'_>| match entry.kind {
+        format::VOID => Ok(None),
+        _ => record(entry, folder).map(Some),
+    };
+    replay::replay(folder, Stream::Events, first, decode, take).map(drop)
+}
+
+/// The records behind a cursor up to a sequence that is in the log.
+fn follow(cursor: &mut Cursor, to: u64, take: &mut dyn FnMut(Vec<Record>) -> Result<()>) -> Result<()> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    while cursor.position().sequence < to {
+        match cursor.read_record()? {
+            Some(record) => chunk.push(record),
+            // It is on the disk, and is told of soon; or the last ones were erased.
+            None => std::thread::sleep(LOOK),
+        }
+        if chunk.len() == CHUNK {
+            take(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))?;
+        }
+    }
+    take(chunk)
+}
