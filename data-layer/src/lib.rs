@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod backup;
 pub mod config;
 pub mod error;
 pub mod experiment;

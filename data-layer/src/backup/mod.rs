@@ -1,0 +1,181 @@
+//! A namespace's dynamic side somewhere else, as it was: its newest snapshot and its log, files with sums, and a list of them that is written
+//! last. Beside a server or without one. Not for tables and models, which are files already.
+
+mod restore;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::archive::Store;
+use crate::config::Config;
+use crate::ingest::snapshots;
+use crate::live::snapshot;
+use crate::log::{self, Stream, entries::segments, mark::Mark};
+use crate::publish::remote::Address;
+use crate::types::{Millis, time};
+use crate::{Error, Result};
+
+pub use restore::{Restored, restore};
+
+/// Version of the list of files that this program writes.
+pub const VERSION: u32 = 1;
+/// Name of the list.
+const LIST: &str = "backup.json";
+/// Name of the snapshot.
+const SNAPSHOT: &str = "live.snapshot";
+/// How often the files are listed again, where some go while they are copied.
+const TRIES: usize = 5;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Version of this form.
+    pub version: u32,
+    /// When it was made.
+    pub made_ms: Millis,
+    /// Whose it is.
+    pub namespace: String,
+    /// Identity of the log, in 16 hex digits.
+    pub producer: String,
+    /// The last record of the snapshot; 0 where there is none.
+    pub snapshot: u64,
+    /// Its files.
+    pub files: Vec<Stored>,
+}
+
+/// One file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Name below the backup, such as `events/00000000000000000001.seg`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// XXH3-64 of its bytes, in 16 hex digits.
+    pub sum: String,
+}
+
+/// Copies the newest good snapshot and the log behind it, as far as it is on the disk, to a place that has no backup yet. `each` is told of
+/// every file.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is no log; [`Error::Invalid`] where the place has a backup; what files and store say.
+pub fn backup(config: &Config, to: &Address, each: &mut dyn FnMut(&Stored)) -> Result<Backup> {
+    let store = Store::open(to, &config.log.store, &config.namespace)?;
+    if store.get(LIST)?.is_some() {
+        let detail = "expected a place without a backup, found one; give each a place of its own";
+        return Err(Error::invalid(store.shown(LIST), detail));
+    }
+    let Some(producer) = log::producer(&config.events_folder())? else {
+        let name = config.events_folder().display().to_string();
+        return Err(Error::NotFound { what: "log", name, hint: "; there is nothing to back up".to_owned() });
+    };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match copy(config, &store, producer, each) {
+            // A snapshot was replaced, or retention removed a segment: what is there now belongs together again.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && tries < TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+fn copy(config: &Config, store: &Store, producer: u64, each: &mut dyn FnMut(&Stored)) -> Result<Backup> {
+    let mut files = Vec::new();
+    let snapshot = sound(config, producer)?;
+    if let Some((_, path)) = &snapshot {
+        put(store, path, SNAPSHOT.to_owned(), None, &mut files, each)?;
+    }
+    for (stream, folder) in
+        [(Stream::Events, config.events_folder()), (Stream::Decisions, config.decisions_folder())]
+    {
+        // Before the segments are listed: what is on the disk by now is in one of them.
+        let mark = Mark::read(&folder);
+        for (first, path) in segments(&folder)? {
+            let synced = mark.filter(|mark| mark.first == first).map(|mark| mark.len);
+            if mark.is_some_and(|mark| first > mark.first) {
+                break;
+            }
+            put(store, &path, name(stream, first), synced, &mut files, each)?;
+        }
+    }
+    let (made_ms, namespace) = (time::now(), config.namespace.clone());
+    let at = snapshot.map_or(0, |(sequence, _)| sequence);
+    let backup = Backup {
+        version: VERSION,
+        made_ms,
+        namespace,
+        producer: format!("{producer:016x}"),
+        snapshot: at,
+        files,
+    };
+    let json = serde_json::to_vec_pretty(&backup);
+    store.put(LIST, json.map_err(|error| Error::invalid(LIST, error.to_string()))?)?;
+    Ok(backup)
+}
+
+/// The newest snapshot of a log of which every section has its sum.
+fn sound(config: &Config, producer: u64) -> Result<Option<(u64, PathBuf)>> {
+    for (sequence, path) in snapshots::list(&snapshots::folder(config))? {
+        match snapshot::verify(&path) {
+            Ok(head) if head.position().producer == producer => return Ok(Some((sequence, path))),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a snapshot is left out of the backup"),
+        }
+    }
+    Ok(None)
+}
+
+/// Copies a file, or its first bytes.
+fn put(
+    store: &Store,
+    path: &Path,
+    name: String,
+    first: Option<u64>,
+    files: &mut Vec<Stored>,
+    each: &mut dyn FnMut(&Stored),
+) -> Result<()> {
+    let mut from = File::open(path).map_err(Error::io(path))?;
+    // A copy that nobody adds to, without a name.
+    let mut held = tempfile::NamedTempFile::new().map_err(Error::io(path))?;
+    let (bytes, sum) = match first {
+        None => sum_of(&mut from, &mut std::io::sink()),
+        Some(first) => sum_of(&mut (&mut from).take(first), &mut held),
+    }
+    .map_err(Error::io(path))?;
+    match first {
+        None => store.put_file(&name, path)?,
+        Some(_) => {
+            held.flush().and_then(|()| held.rewind()).map_err(Error::io(path))?;
+            store.put_file(&name, held.path())?;
+        }
+    }
+    let stored = Stored { name, bytes, sum };
+    each(&stored);
+    files.push(stored);
+    Ok(())
+}
+
+/// Copies all that can be read; its length and sum.
+fn sum_of(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<(u64, String)> {
+    let (mut sum, mut part, mut bytes) = (Xxh3::new(), vec![0; 1 << 20], 0);
+    loop {
+        let read = from.read(&mut part)?;
+        if read == 0 {
+            return Ok((bytes, format!("{:016x}", sum.digest())));
+        }
+        sum.update(&part[..read]);
+        to.write_all(&part[..read])?;
+        bytes += read as u64;
+    }
+}
+
+fn name(stream: Stream, first: u64) -> String {
+    format!("{}/{first:020}.seg", stream.folder())
+}
