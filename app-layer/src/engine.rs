@@ -1,19 +1,18 @@
 //! The engine of one namespace: stores, tables, models, scenes and the log, opened from a configuration and kept up to date.
 //! What happens to a request is `flow.rs`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use compute_layer::{Deadline, Model, Monotonic};
 use data_layer::access::{Access, Ahead, Readers, Snapshot, Tables};
-use data_layer::config::{Keep, Residency, check_name};
-use data_layer::ingest::{Admission, Ingest};
+use data_layer::config::{Keep, Residency};
+use data_layer::ingest::{Admission, CatchUp, Ingest};
 use data_layer::live::{ItemsGuard, Live};
 use data_layer::publish::remote::Source;
 use data_layer::publish::{Arrivals, Refused};
-use data_layer::registry::{ModelFile, Models};
+use data_layer::registry::Models;
 use data_layer::types::{Decision, Millis};
 use data_layer::{Actions, Config};
 use parking_lot::Mutex;
@@ -21,6 +20,7 @@ use parking_lot::Mutex;
 use crate::cursor::Signer;
 use crate::error::{Error, Refusal, Result};
 use crate::feedback::Answers;
+use crate::found::known;
 use crate::metrics::Metrics;
 use crate::scene::{Known, Scenes, load};
 
@@ -83,7 +83,15 @@ impl Engine {
     /// # Errors
     /// What the data layer says, and every fault of every scene and experiment at once.
     pub fn open(config: Config) -> Result<Self> {
-        let ingest = Ingest::open(&config)?;
+        Self::open_telling(config, &CatchUp::default())
+    }
+
+    /// As [`Engine::open`], telling how far it is.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_telling(config: Config, told: &CatchUp) -> Result<Self> {
+        let ingest = Ingest::open_telling(&config, told)?;
         let live = Arc::clone(ingest.live());
         let signer = Signer::open(&config.live.dir)?;
         let source = Source::open(&config)?;
@@ -359,40 +367,4 @@ impl Engine {
 fn lazy(config: &Config) -> BTreeSet<String> {
     let named = config.tables.named.iter().filter(|(_, options)| options.residency == Residency::Lazy);
     named.map(|(name, _)| name.clone()).collect()
-}
-
-/// What scenes may name now: every table and model that has a folder.
-fn known(config: &Config, live: &Live, models: &Models) -> Known {
-    let folders = |root: &Path| -> Vec<String> {
-        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-        let names = entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok());
-        let mut names: Vec<String> = names.filter(|name| check_name(name).is_ok()).collect();
-        names.sort();
-        names
-    };
-    let names = folders(&config.models_root());
-    let mut known = BTreeMap::new();
-    for name in &names {
-        let snapshot = models.snapshot();
-        known.insert(
-            name.clone(),
-            snapshot.model(name).and_then(|loaded| usable(&loaded.label(), &loaded.model)),
-        );
-        for version in models.registry().list(name).unwrap_or_default() {
-            let label = format!("{name}@{}", version.version);
-            let model = models.registry().load(name, Some(version.version)).ok();
-            known.insert(label.clone(), model.and_then(|(_, file)| usable(&label, &file)));
-        }
-    }
-    Known { schema: live.schema(), tables: folders(&config.tables_root()), models: known, model_names: names }
-}
-
-fn usable(label: &str, file: &ModelFile) -> Option<(String, Arc<Model>)> {
-    match Model::load(file) {
-        Ok(model) => Some((label.to_owned(), Arc::new(model))),
-        Err(error) => {
-            tracing::error!(model = label, %error, "model can't be used");
-            None
-        }
-    }
 }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod feedback;
 pub mod filter;
 pub mod flow;
+mod found;
 pub mod hint;
 pub mod metrics;
 pub mod present;

@@ -19,7 +19,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 30] = [
+const HELP: [(&str, &str); 34] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -44,6 +44,10 @@ const HELP: [(&str, &str); 30] = [
     ("weir_log_failed", "1 while the event log can't be written, such as on a full disk"),
     ("weir_dedupe_bytes", "memory for what makes an event a repeat"),
     ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
+    ("weir_snapshots_total", "snapshots of the live side since the start, by outcome"),
+    ("weir_snapshot_bytes", "bytes of the newest that this process took"),
+    ("weir_snapshot_seconds", "how long that took"),
+    ("weir_snapshot_pause_seconds", "the longest time for which it held applying up"),
     (
         "weir_tables_refused",
         "newer generations that are not served or not published, because they are refused",
@@ -180,6 +184,19 @@ impl Metrics {
         gauge("weir_dedupe_bytes", &[], stats.remembered_bytes.load(Ordering::Relaxed) as f64);
         count("weir_log_groups_total", stats.groups.load(Ordering::Relaxed));
         count("weir_log_sync_microseconds_total", stats.sync_us.load(Ordering::Relaxed));
+        if let Some(snapshots) = ingest.snapshots() {
+            let [taken, failures, bytes, took, pause] = {
+                let s = snapshots.taken();
+                [&s.taken, &s.failures, &s.bytes, &s.took_ms, &s.pause_us].map(|n| n.load(Ordering::Relaxed))
+            };
+            for (outcome, now) in [("taken", taken), ("failed", failures)] {
+                let key = key("weir_snapshots_total", &[("outcome", outcome)]);
+                self.recorder.register_counter(&key, &META).absolute(now);
+            }
+            gauge("weir_snapshot_bytes", &[], bytes as f64);
+            gauge("weir_snapshot_seconds", &[], took as f64 / 1e3);
+            gauge("weir_snapshot_pause_seconds", &[], pause as f64 / 1e6);
+        }
         let Some(archive) = ingest.archive() else { return };
         for (state, now) in
             [("archived", &archive.segments), ("waiting", &archive.waiting), ("removed", &archive.removed)]

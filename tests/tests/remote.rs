@@ -176,7 +176,7 @@ fn keys_are_told_to_nobody_when_a_store_refuses_them() {
         std::fs::create_dir_all(site.path(&format!("tables/{table}"))).expect("a folder");
     }
     let debug = [&KEYS[..], &[("RUST_LOG", "debug")]].concat();
-    let server = Server::start_with(&site.config(), &debug).wait_until("/healthz");
+    let server = Server::start_with(&site.config(), &debug).wait_until("/openapi.json");
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !server.client.get("/v1/tables/popular").text.contains("access denied") {
         assert!(std::time::Instant::now() < until, "{}", server.said());

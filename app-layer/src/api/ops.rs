@@ -6,6 +6,7 @@ use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::config::Right;
+use data_layer::ingest::Ingest;
 use data_layer::publish::remote::Source;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,8 +36,8 @@ pub struct Ready {
     pub models: BTreeMap<String, u32>,
     /// Position of the log that counts.
     pub position: String,
-    /// What does not keep it from serving: generations that are not served, not published, not pulled, or damaged, and why. Left out where all
-    /// is well.
+    /// What does not keep it from serving: generations that are not served, not published, not pulled, or damaged, state that is made anew, and
+    /// why. Left out where all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<FieldError>,
 }
@@ -76,6 +77,18 @@ fn degraded(engine: &Engine) -> Vec<FieldError> {
     let mut all = Vec::new();
     all.extend(engine.tables().errors().into_iter().map(|error| at("tables", &error.table, error.detail)));
     all.extend(engine.refused().iter().map(|refused| at("tables", &refused.table, refused.to_string())));
+    if let Some(rebuilding) = engine.ingest().and_then(Ingest::rebuilding) {
+        let detail = match rebuilding.at() {
+            _ if rebuilding.failed() => {
+                Some("state of other rules serves; it could not be made anew".to_owned())
+            }
+            Some(at) => {
+                Some(format!("state of other rules serves; it is made anew, up to record {at} so far"))
+            }
+            None => None,
+        };
+        all.extend(detail.map(|detail| FieldError { pointer: "/live".to_owned(), detail }));
+    }
     if let Some(standing) = engine.source().map(Source::standing) {
         all.extend(standing.error.map(|detail| FieldError { pointer: "/source".to_owned(), detail }));
         all.extend(standing.tables.into_iter().map(|(name, detail)| at("source", &name, detail)));

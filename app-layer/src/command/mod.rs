@@ -1,7 +1,9 @@
 //! The command line of `weir`. One file per command; what they do is the engine's.
 
+pub mod backup;
 pub mod check;
 pub mod events;
+pub mod lobby;
 pub mod recommend;
 pub mod serve;
 pub mod table;
@@ -41,6 +43,10 @@ enum Command {
     Table(table::Args),
     /// Sends, loads or shows events.
     Events(events::Args),
+    /// Copies the newest snapshot and the log to a folder or a store, beside a server or without one.
+    Backup(backup::BackupArgs),
+    /// Puts a backup back.
+    Restore(backup::RestoreArgs),
     /// Writes completions for a shell.
     Completions {
         /// Which shell.
@@ -94,6 +100,8 @@ pub fn run() -> ExitCode {
         Command::Recommend(args) => recommend::run(&args),
         Command::Table(args) => table::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Backup(args) => backup::run_backup(&args),
+        Command::Restore(args) => backup::run_restore(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Line::command(), "weir", &mut std::io::stdout());
             Ok(())

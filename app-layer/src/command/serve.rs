@@ -1,5 +1,6 @@
 //! `weir serve`: the HTTP server. Ends on SIGINT or SIGTERM: no new connections, what runs is answered, the log is closed.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,10 +11,12 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use data_layer::Config;
 use data_layer::access::Scrubber;
+use data_layer::ingest::CatchUp;
 use data_layer::ingest::stream::Streams;
 use data_layer::publish::{SETTLE, Watch};
 
 use super::ConfigFile;
+use super::lobby::Lobby;
 use crate::error::{Error, Result};
 use crate::{Engine, api};
 
@@ -37,14 +40,19 @@ pub fn run(args: &Args) -> Result<()> {
     let config = args.config.load()?;
     super::log_to_stderr();
     allowed(&config)?;
-    let engine = Arc::new(Engine::open(config)?);
+    let socket = listen(&config)?;
+    let told = Arc::new(CatchUp::default());
+    let lobby = Lobby::open(socket.try_clone().map_err(Error::io("server.listen"))?, Arc::clone(&told))?;
+    let engine = Engine::open_telling(config, &told);
+    lobby.close();
+    let engine = Arc::new(engine?);
     let stop = Arc::new(AtomicBool::new(false));
     let poller = poll(Arc::clone(&engine), Arc::clone(&stop))?;
     let scrubber = scrub(Arc::clone(&engine), Arc::clone(&stop))?;
     let puller = pull(&engine, &stop)?;
     let streams = engine.ingest().map(|ingest| Streams::start(engine.config(), ingest)).transpose()?;
     let served = actix_web::rt::System::new().block_on(async {
-        let (server, addresses) = bind(Arc::clone(&engine))?;
+        let (server, addresses) = serve_on(socket, Arc::clone(&engine))?;
         for address in addresses {
             println!("weir serves on http://{address}");
         }
@@ -88,11 +96,22 @@ fn allowed(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// The socket that the configuration names.
+fn listen(config: &Config) -> Result<TcpListener> {
+    let listen = config.server.listen;
+    TcpListener::bind(listen).map_err(Error::io(format!("server.listen {listen}")))
+}
+
 /// The server, bound; and where.
 ///
 /// # Errors
 /// When the address can't be had.
 pub fn bind(engine: Arc<Engine>) -> Result<(Server, Vec<std::net::SocketAddr>)> {
+    serve_on(listen(engine.config())?, engine)
+}
+
+/// The server on a socket; and where that is.
+fn serve_on(socket: TcpListener, engine: Arc<Engine>) -> Result<(Server, Vec<std::net::SocketAddr>)> {
     let (listen, workers) = (engine.config().server.listen, engine.config().server.workers);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if workers == 0 { cores } else { workers };
@@ -103,7 +122,7 @@ pub fn bind(engine: Arc<Engine>) -> Result<(Server, Vec<std::net::SocketAddr>)> 
     .workers(workers)
     .disable_signals()
     .shutdown_timeout(10)
-    .bind(listen)
+    .listen(socket)
     .map_err(Error::io(format!("server.listen {listen}")))?;
     let addresses = server.addrs();
     Ok((server.run(), addresses))
