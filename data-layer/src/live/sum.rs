@@ -4,7 +4,10 @@
 /// A value in millionths, clamped to ±10⁹.
 #[must_use]
 pub fn micros(value: f64) -> i128 {
-    (value.clamp(-super::counters::MOST_VALUE, super::counters::MOST_VALUE) * 1e6).round() as i128
+    // At most 10¹⁵, which is quicker by way of 64 bits.
+    let micros =
+        (value.clamp(-super::counters::MOST_VALUE, super::counters::MOST_VALUE) * 1e6).round() as i64;
+    i128::from(micros)
 }
 
 /// A whole number of 96 bits with a sign: 10¹³ of the greatest values fit.

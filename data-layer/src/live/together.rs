@@ -75,24 +75,119 @@ impl<T: Held> Sums<T> {
     /// The decayed sum as of a bucket, in hundredths. The same however far the head has moved.
     fn decayed(&self, now: i32) -> f64 {
         let held = self.sums.iter().zip(0..).filter(|(sum, _)| sum.get() > 0);
-        held.map(|(sum, back)| sum.get() as f64 * (f64::from(self.head - back - now) / 2.0).exp2()).sum()
+        held.map(|(sum, back)| sum.get() as f64 * half_to(i64::from(now) - i64::from(self.head - back))).sum()
     }
 }
 
-/// 32 bytes.
+/// 2^(−n/2).
+fn half_to(n: i64) -> f64 {
+    const NEAR: [f64; 4 * KEPT] = {
+        let (mut all, mut n) = ([1.0; 4 * KEPT], 0);
+        while n < all.len() {
+            let odd = if n % 2 == 1 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
+            all[n] = odd / (1u64 << (n / 2)) as f64;
+            n += 1;
+        }
+        all
+    };
+    let near = usize::try_from(n).ok().and_then(|n| NEAR.get(n));
+    near.copied().unwrap_or_else(|| (n as f64 / -2.0).exp2())
+}
+
+/// Decayed sum of a neighbour, which it is, and where it stands.
+type Worth = (f64, Ordinal, usize);
+
+/// A neighbour as a snapshot has it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Neighbour {
     pub(super) item: Ordinal,
     pub(super) sums: Sums<u32>,
 }
 
+/// What is known of one item.
 #[derive(Debug)]
 pub(super) struct Near {
-    pub(super) id: Id,
+    id: Id,
     /// All pairs of the item, those of neighbours that were let go included.
     pub(super) total: Sums<u64>,
-    /// In order of the ordinal, for finding.
-    pub(super) list: Vec<Neighbour>,
+    /// Its neighbours, in an order that means nothing: a new one comes last, and all of them are looked through.
+    items: Vec<Ordinal>,
+    /// The sums of each, beside `items`: 28 bytes.
+    sums: Vec<Sums<u32>>,
+}
+
+impl Near {
+    /// Puts together what `total` and [`Near::neighbours`] gave.
+    pub(super) fn of(id: Id, total: Sums<u64>, list: Vec<Neighbour>) -> Self {
+        let (items, sums) = list.into_iter().map(|n| (n.item, n.sums)).unzip();
+        Self { id, total, items, sums }
+    }
+
+    /// All neighbours in order of the ordinal.
+    pub(super) fn neighbours(&self) -> Vec<Neighbour> {
+        let mut all: Vec<Neighbour> = self.list().map(|(item, sums)| Neighbour { item, sums: *sums }).collect();
+        all.sort_unstable_by_key(|neighbour| neighbour.item);
+        all
+    }
+
+    fn list(&self) -> impl Iterator<Item = (Ordinal, &Sums<u32>)> {
+        self.items.iter().copied().zip(&self.sums)
+    }
+
+    fn add(&mut self, half: &Half) {
+        self.total.add(half.bucket, half.weight, half.back);
+        match find(&self.items, half.other) {
+            Some(at) => {
+                let sums = &mut self.sums[at];
+                sums.add(half.bucket, half.weight, half.back);
+                if half.back && sums.newest().is_none() {
+                    self.items.swap_remove(at);
+                    self.sums.swap_remove(at);
+                }
+            }
+            None if half.back => {}
+            None => {
+                let mut sums = Sums::at(half.bucket);
+                sums.add(half.bucket, half.weight, false);
+                self.items.push(half.other);
+                self.sums.push(sums);
+            }
+        }
+    }
+
+    /// Twice as many neighbours as are listed may stay, so that a new one has time to become one of the best; then the better half does.
+    fn bound(&mut self, most: usize, ids: &Ids, worth: &mut Vec<Worth>) {
+        if self.items.len() <= 2 * most {
+            return;
+        }
+        let now = self.total.newest().unwrap_or_default();
+        worth.clear();
+        worth.extend(self.list().zip(0..).map(|((item, sums), at)| (sums.decayed(now), item, at)));
+        let better = |a: &Worth, b: &Worth| b.0.total_cmp(&a.0).then_with(|| ids.order(a.1, b.1));
+        if most > 0 {
+            worth.select_nth_unstable_by(most - 1, better);
+        }
+        worth.truncate(most);
+        worth.sort_unstable_by_key(|(_, _, at)| *at);
+        // Each moves to the left, or stays.
+        for (to, (_, _, from)) in worth.iter().enumerate() {
+            self.items[to] = self.items[*from];
+            self.sums[to] = self.sums[*from];
+        }
+        self.items.truncate(most);
+        self.sums.truncate(most);
+    }
+}
+
+/// Where an item is; eight at a time, which the processor compares in one go.
+fn find(items: &[Ordinal], wanted: Ordinal) -> Option<usize> {
+    let (eights, rest) = items.as_chunks::<8>();
+    for (n, eight) in eights.iter().enumerate() {
+        if eight.iter().fold(false, |any, item| any | (*item == wanted)) {
+            return eight.iter().position(|item| *item == wanted).map(|at| 8 * n + at);
+        }
+    }
+    rest.iter().position(|item| *item == wanted).map(|at| 8 * eights.len() + at)
 }
 
 /// The live list `together`, by item.
@@ -101,6 +196,8 @@ pub struct Together {
     near: Vec<Option<Box<Near>>>,
     /// Ordinals by the hash of their id.
     places: HashTable<Ordinal>,
+    /// Room for choosing who stays: getting it anew each time makes the allocator tidy up.
+    worth: Vec<Worth>,
 }
 
 /// Two actions of one person on two items.
@@ -123,20 +220,87 @@ pub fn bucket(time: Millis, pairing: &Pairing) -> i32 {
     time.div_euclid(width).clamp(i64::from(i32::MIN / 2), i64::from(i32::MAX / 2)) as i32
 }
 
+/// What a pair is for one of its items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Half {
+    item: Ordinal,
+    other: Ordinal,
+    weight: u32,
+    bucket: i32,
+    back: bool,
+}
+
+impl Half {
+    /// The item whose neighbours it is for.
+    #[must_use]
+    pub fn item(&self) -> Ordinal {
+        self.item
+    }
+
+    /// Both halves of a pair.
+    #[must_use]
+    pub fn both(pair: &Pair, pairing: &Pairing) -> [Self; 2] {
+        let bucket = bucket(pair.time, pairing);
+        let of = |item, other| Self { item, other, weight: pair.weight, bucket, back: pair.back };
+        [of(pair.items[0], pair.items[1]), of(pair.items[1], pair.items[0])]
+    }
+
+    /// Sorts by item, those of one item staying in order. What comes of many is the same in this order, and each item is fetched once.
+    pub fn sort(halves: &mut Vec<Self>, spare: &mut Vec<Self>) {
+        const BITS: u32 = 11;
+        let most = halves.iter().map(|half| half.item).max().unwrap_or(0);
+        let mut shift = 0;
+        while shift < 32 && (most >> shift) > 0 {
+            let digit = |half: &Self| (half.item >> shift) as usize & ((1 << BITS) - 1);
+            let mut starts = [0u32; 1 << BITS];
+            halves.iter().for_each(|half| starts[digit(half)] += 1);
+            let mut before = 0;
+            for start in &mut starts {
+                before += std::mem::replace(start, before);
+            }
+            spare.clear();
+            spare.extend_from_slice(halves);
+            for half in halves.iter() {
+                let start = &mut starts[digit(half)];
+                spare[*start as usize] = *half;
+                *start += 1;
+            }
+            std::mem::swap(halves, spare);
+            shift += BITS;
+        }
+    }
+}
+
 impl Together {
     /// Adds a pair, or takes it back.
     pub fn add(&mut self, pair: &Pair, pairing: &Pairing, ids: &Ids) {
-        self.add_half(pair, pairing, ids);
-        let [item, other] = pair.items;
-        self.add_half(&Pair { items: [other, item], ..*pair }, pairing, ids);
+        Half::both(pair, pairing).iter().for_each(|half| self.add_one(half, pairing, ids));
     }
 
     /// As [`Together::add`], but only among the neighbours of the first item. Nothing else changes those, so that items may be
     /// followed apart from each other.
     pub fn add_half(&mut self, pair: &Pair, pairing: &Pairing, ids: &Ids) {
-        let [item, other] = pair.items;
-        self.add_one(item, other, pair, bucket(pair.time, pairing), ids);
-        self.bound(item, pairing.neighbours, ids);
+        let [half, _] = Half::both(pair, pairing);
+        self.add_one(&half, pairing, ids);
+    }
+
+    /// Adds to the neighbours of the item of a half, or takes back from them.
+    pub fn add_one(&mut self, half: &Half, pairing: &Pairing, ids: &Ids) {
+        let at = half.item as usize;
+        if self.near.len() <= at {
+            self.near.resize_with(at + 1, || None);
+        }
+        if self.near[at].is_none() {
+            if half.back {
+                return;
+            }
+            let (id, total) = (ids.id(half.item).clone(), Sums::at(half.bucket));
+            self.near[at] = Some(Box::new(Near { id, total, items: Vec::new(), sums: Vec::new() }));
+            self.places.insert_unique(ids.tie(half.item), half.item, |at| ids.tie(*at));
+        }
+        let Some(near) = self.near[at].as_deref_mut() else { return };
+        near.add(half);
+        near.bound(pairing.neighbours, ids, &mut self.worth);
     }
 
     /// The best neighbours of an item, best first: weight of the pairs of both, over the root of the product of all pairs of either. `false`
@@ -148,18 +312,12 @@ impl Together {
         let Some(now) = near.total.newest() else { return false };
         let mine = near.total.decayed(now);
         let mut scored: Vec<(f64, u64, &Id, Ordinal)> = near
-            .list
-            .iter()
-            .filter_map(|neighbour| {
-                let other = self.of(neighbour.item)?;
+            .list()
+            .filter_map(|(item, sums)| {
+                let other = self.of(item)?;
                 let theirs = other.total.decayed(now) + PRIOR;
-                let score = neighbour.sums.decayed(now) / (mine * theirs).sqrt();
-                (score.is_finite() && score > 0.0).then_some((
-                    score,
-                    other.id.tie(),
-                    &other.id,
-                    neighbour.item,
-                ))
+                let score = sums.decayed(now) / (mine * theirs).sqrt();
+                (score.is_finite() && score > 0.0).then_some((score, other.id.tie(), &other.id, item))
             })
             .collect();
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then_with(|| a.2.cmp(b.2)));
@@ -171,7 +329,10 @@ impl Together {
     /// Bytes on the heap.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let of = |near: &Near| size_of::<Near>() + near.list.capacity() * size_of::<Neighbour>();
+        let of = |near: &Near| {
+            let sums = near.sums.capacity() * size_of::<Sums<u32>>();
+            size_of::<Near>() + near.items.capacity() * size_of::<Ordinal>() + sums
+        };
         let near: usize = self.near.iter().flatten().map(|near| of(near)).sum();
         near + self.near.capacity() * size_of::<usize>() + self.places.capacity() * (size_of::<Ordinal>() + 1)
     }
@@ -187,52 +348,6 @@ impl Together {
         }
         self.near[item as usize] = Some(Box::new(near));
         self.places.insert_unique(ids.tie(item), item, |at| ids.tie(*at));
-    }
-
-    fn add_one(&mut self, item: Ordinal, other: Ordinal, pair: &Pair, bucket: i32, ids: &Ids) {
-        if self.near.len() <= item as usize {
-            self.near.resize_with(item as usize + 1, || None);
-        }
-        let slot = &mut self.near[item as usize];
-        if slot.is_none() {
-            if pair.back {
-                return;
-            }
-            let total = Sums::at(bucket);
-            *slot = Some(Box::new(Near { id: ids.id(item).clone(), total, list: Vec::new() }));
-            self.places.insert_unique(ids.tie(item), item, |at| ids.tie(*at));
-        }
-        let Some(near) = self.near[item as usize].as_deref_mut() else { return };
-        near.total.add(bucket, pair.weight, pair.back);
-        match near.list.binary_search_by_key(&other, |n| n.item) {
-            Ok(at) => {
-                near.list[at].sums.add(bucket, pair.weight, pair.back);
-                if near.list[at].sums.newest().is_none() {
-                    near.list.remove(at);
-                }
-            }
-            Err(at) if !pair.back => {
-                let mut sums = Sums::at(bucket);
-                sums.add(bucket, pair.weight, false);
-                near.list.insert(at, Neighbour { item: other, sums });
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// Twice as many neighbours as are listed may stay, so that a new one has time to become one of the best; then the better half does.
-    fn bound(&mut self, item: Ordinal, most: usize, ids: &Ids) {
-        let Some(near) = self.near.get_mut(item as usize).and_then(Option::as_deref_mut) else { return };
-        if near.list.len() <= 2 * most {
-            return;
-        }
-        let now = near.total.newest().unwrap_or_default();
-        let mut worth: Vec<(f64, Ordinal)> =
-            near.list.iter().map(|n| (n.sums.decayed(now), n.item)).collect();
-        worth.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| ids.order(a.1, b.1)));
-        worth.truncate(most);
-        worth.sort_unstable_by_key(|(_, item)| *item);
-        near.list.retain(|n| worth.binary_search_by_key(&n.item, |(_, item)| *item).is_ok());
     }
 }
 
@@ -262,7 +377,15 @@ mod tests {
 
     #[test]
     fn a_neighbour_is_32_bytes() {
-        assert_eq!(size_of::<Neighbour>(), 32);
+        assert_eq!(size_of::<Ordinal>() + size_of::<Sums<u32>>(), 32);
+    }
+
+    #[test]
+    fn halves_of_what_is_half_are_what_the_power_says() {
+        assert!((-9..200).all(|n| (half_to(n) / 2f64.powf(n as f64 / -2.0) - 1.0).abs() < 1e-15));
+        assert_eq!((half_to(0), half_to(2), half_to(-2)), (1.0, 0.5, 2.0));
+        let items: Vec<Ordinal> = (0..37).map(|n| n * 5).collect();
+        assert!((0..190).all(|item| find(&items, item) == items.binary_search(&item).ok()));
     }
 
     #[test]
@@ -328,10 +451,34 @@ mod tests {
                     let items = [0, *other].map(|n| ids.ordinal(&format!("i{n}")).unwrap());
                     together.add(&Pair { items, weight: *weight, time: 0, back: false }, &pairing(), ids);
                 }
-                assert!(together.of(items0(ids)).unwrap().list.len() <= 8);
+                assert!(together.of(items0(ids)).unwrap().items.len() <= 8);
                 listed(&together, ids, "i0")
             };
             prop_assert_eq!(run(&forth), run(&back));
+        }
+
+        #[test]
+        fn item_by_item_comes_to_the_same(
+            pairs in prop::collection::vec((0u32..30, 0u32..30, 1u32..300, 0i64..40, any::<bool>()), 0..300),
+            far in 0u32..3,
+        ) {
+            let (ids, pairing) = (ids(0..5000), pairing());
+            let pair = |(a, b, weight, day, back): &(u32, u32, u32, i64, bool)| {
+                Pair { items: [*a, b + far * 2100], weight: *weight, time: day * DAY, back: *back && weight % 3 == 0 }
+            };
+            let pairs: Vec<Pair> = pairs.iter().map(pair).collect();
+            let (mut one, mut other) = (Together::default(), Together::default());
+            pairs.iter().for_each(|pair| one.add(pair, &pairing, &ids));
+            let mut halves: Vec<Half> = pairs.iter().flat_map(|pair| Half::both(pair, &pairing)).collect();
+            let mut plain = halves.clone();
+            plain.sort_by_key(|half| half.item);
+            Half::sort(&mut halves, &mut Vec::new());
+            prop_assert_eq!(&halves, &plain);
+            halves.iter().for_each(|half| other.add_one(half, &pairing, &ids));
+            let near = |together: &Together, item: u32| {
+                together.of(item).map(|near| (near.total, near.items.clone(), near.sums.clone()))
+            };
+            prop_assert!((0..5000).all(|item| near(&one, item) == near(&other, item)));
         }
     }
 

@@ -9,7 +9,7 @@ mod met;
 mod recent;
 mod seen;
 mod ties;
-mod together;
+pub(crate) mod together;
 mod trending;
 mod users;
 
@@ -154,33 +154,45 @@ pub trait Consumer: Send + Sync {
     fn on_items(&self, _effect: &Effect<'_>, _stores: &mut Stores<'_>) {}
 }
 
-/// Every consumer, in the order in which they see what happens; what is taken back they see the other way round.
-pub const ALL: [&dyn Consumer; 11] = [
-    &items::Items,
-    &users::Users,
-    &recent::Recent,
-    &together::Together,
-    &met::Met,
-    &seen::Seen,
-    &counters::Counters,
-    &levels::Levels,
-    &ties::Ties,
-    &trending::Trending,
-    &fresh::Fresh,
-];
+/// Makes the list, and calls each of its members by itself: what a consumer does not care about then costs a comparison and no call.
+macro_rules! consumers {
+    ($($consumer:expr),+ $(,)?) => {
+        /// Every consumer, in the order in which they see what happens; what is taken back they see the other way round.
+        pub const ALL: &[&dyn Consumer] = &[$(&$consumer),+];
 
-/// Lets every consumer see what happened to a person.
-pub fn on_person(
-    change: &Change<'_>,
-    state: &mut UserState,
-    around: &Around<'_>,
-    effects: &mut Vec<Effect<'_>>,
-) {
-    if matches!(change, Change::Undone(_)) {
-        return ALL.iter().rev().for_each(|consumer| consumer.on_person(change, state, around, effects));
-    }
-    ALL.iter().for_each(|consumer| consumer.on_person(change, state, around, effects));
+        /// Lets every consumer see what happened to a person.
+        pub fn on_person(
+            change: &Change<'_>,
+            state: &mut UserState,
+            around: &Around<'_>,
+            effects: &mut Vec<Effect<'_>>,
+        ) {
+            if matches!(change, Change::Undone(_)) {
+                return ALL.iter().rev().for_each(|consumer| consumer.on_person(change, state, around, effects));
+            }
+            $($consumer.on_person(change, state, around, effects);)+
+        }
+
+        /// Lets every consumer see what happened to an item.
+        pub fn on_items(effect: &Effect<'_>, stores: &mut Stores<'_>) {
+            $($consumer.on_items(effect, stores);)+
+        }
+    };
 }
+
+consumers![
+    items::Items,
+    users::Users,
+    recent::Recent,
+    together::Together,
+    met::Met,
+    seen::Seen,
+    counters::Counters,
+    levels::Levels,
+    ties::Ties,
+    trending::Trending,
+    fresh::Fresh,
+];
 
 /// As [`on_items`], of a live side whose stores these are: a snapshot that is being taken has first what is about to change.
 pub fn affect(live: &Live, effect: &Effect<'_>, stores: &mut Stores<'_>) {
@@ -188,11 +200,6 @@ pub fn affect(live: &Live, effect: &Effect<'_>, stores: &mut Stores<'_>) {
         live.spare(item, stores.items, stores.lists);
     }
     on_items(effect, stores);
-}
-
-/// Lets every consumer see what happened to an item.
-pub fn on_items(effect: &Effect<'_>, stores: &mut Stores<'_>) {
-    ALL.iter().for_each(|consumer| consumer.on_items(effect, stores));
 }
 
 #[cfg(test)]

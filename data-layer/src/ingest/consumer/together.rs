@@ -3,8 +3,8 @@
 //! left out keeps its pairs.
 
 use super::{Around, Change, Consumer, Effect, Stores};
-use crate::config::Pairing;
-use crate::live::together::Pair;
+use crate::config::{Keep, Pairing};
+use crate::live::together::{Half, Pair};
 use crate::live::{Acted, UserState};
 
 /// Keeps the live list `together`. After `recent` in the list of consumers: it reads what that has written.
@@ -50,6 +50,31 @@ impl Consumer for Together {
     }
 }
 
+/// Adds all pairs among effects, item by item: each item is fetched once for many pairs, and what comes of it is the same.
+#[derive(Debug, Default)]
+pub(crate) struct ByItem {
+    halves: Vec<Half>,
+    spare: Vec<Half>,
+}
+
+impl ByItem {
+    /// Gathers the pairs; what this has held before is forgotten.
+    pub fn gather(&mut self, effects: &[Effect<'_>], keep: &Keep) -> &[Half] {
+        self.halves.clear();
+        if let Some(pairing) = &keep.together {
+            for effect in effects {
+                match effect {
+                    Effect::Paired(pair) => self.halves.extend(Half::both(pair, pairing)),
+                    Effect::Neared(pair) => self.halves.extend(Half::both(pair, pairing).first()),
+                    _ => {}
+                }
+            }
+            Half::sort(&mut self.halves, &mut self.spare);
+        }
+        &self.halves
+    }
+}
+
 struct Pairs<'a> {
     pairing: &'a Pairing,
     around: &'a Around<'a>,
@@ -64,6 +89,11 @@ impl Pairs<'_> {
             return;
         };
         let reach = self.pairing.reach;
+        if at == 0 {
+            let within = |other: &&Acted| one.time.saturating_sub(other.time) <= self.pairing.within;
+            let older = self.list[1..].iter().take_while(within).filter(|a| self.counts(a)).take(reach);
+            return older.for_each(|other| effects.extend(self.pair(one, other, back)));
+        }
         let older: Vec<&Acted> = self.list[at + 1..].iter().filter(|a| self.counts(a)).take(reach).collect();
         let newer: Vec<&Acted> =
             self.list[..at].iter().rev().filter(|a| self.counts(a)).take(reach).collect();

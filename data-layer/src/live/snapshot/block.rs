@@ -164,10 +164,11 @@ fn write_lists(wire: &mut Wire, lists: &Lists, range: &Range<usize>) {
             wire.count(0);
             continue;
         };
-        wire.count(near.list.len() + 1);
+        let list = near.neighbours();
+        wire.count(list.len() + 1);
         wire.signed(near.total.head.into());
         near.total.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));
-        for neighbour in &near.list {
+        for neighbour in &list {
             wire.0.extend_from_slice(&neighbour.item.to_le_bytes());
             wire.signed(neighbour.sums.head.into());
             neighbour.sums.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));

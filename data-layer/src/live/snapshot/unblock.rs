@@ -294,7 +294,7 @@ impl Later {
         lists.trending.put_all(&head.trending_kinds, self.trending, &items.ids);
         for (item, (total, list)) in self.near {
             let id: Id = items.ids.id(item).clone();
-            lists.together.put(item, Near { id, total, list }, &items.ids);
+            lists.together.put(item, Near::of(id, total, list), &items.ids);
         }
         let kind = items.words.intern(DEFAULT_KIND);
         items.kinds.iter_mut().filter(|(code, _)| *code == u32::MAX).for_each(|(code, _)| *code = kind);
