@@ -17,7 +17,11 @@ use crate::config::Config;
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
 use crate::log::{self, EntryRef, Holds, Stream, entries::segments, format, record};
+use crate::types::Record;
 use crate::{Error, Result};
+
+/// Records that are applied together at a start: enough for two threads to be busy, and some tens of megabytes.
+const TOGETHER: usize = 64 * 1024;
 
 /// Starts a thread of that name.
 pub(super) fn spawn<T: Send + 'static>(
@@ -133,8 +137,14 @@ fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &
         Ok(Some((record, key)))
     };
     let from = if after == 0 { 0 } else { after + 1 };
+    let mut records = Vec::new();
+    let apply = |records: &mut Vec<Record>| {
+        live.apply(records)?;
+        records.last().into_iter().for_each(|last| told.reach(last.sequence));
+        records.clear();
+        Ok::<_, Error>(())
+    };
     let (last, producer) = log::replay::replay(&folder, Stream::Events, from, decode, |chunk| {
-        let mut records = Vec::with_capacity(chunk.len());
         for (record, key) in chunk {
             if let Some(dedupe) = &mut dedupe {
                 dedupe.insert(key, record.received_ms);
@@ -142,10 +152,12 @@ fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &
             }
             records.push(record);
         }
-        live.apply(&records)?;
-        records.last().into_iter().for_each(|last| told.reach(last.sequence));
+        if records.len() >= TOGETHER {
+            apply(&mut records)?;
+        }
         Ok(())
     })?;
+    apply(&mut records)?;
     if last < after {
         let name = format!("{} of {}", last + 1, folder.display());
         let hint = format!(

@@ -125,7 +125,8 @@ impl Near {
 
     /// All neighbours in order of the ordinal.
     pub(super) fn neighbours(&self) -> Vec<Neighbour> {
-        let mut all: Vec<Neighbour> = self.list().map(|(item, sums)| Neighbour { item, sums: *sums }).collect();
+        let mut all: Vec<Neighbour> =
+            self.list().map(|(item, sums)| Neighbour { item, sums: *sums }).collect();
         all.sort_unstable_by_key(|neighbour| neighbour.item);
         all
     }

@@ -12,8 +12,8 @@ use crate::{Error, Result};
 
 /// Records that are handed over together.
 const CHUNK: usize = 1024;
-/// Chunks of one segment that may wait to be taken.
-const CHUNKS: usize = 8;
+/// Chunks of one segment that may wait to be taken: as many as are applied together.
+const CHUNKS: usize = 64;
 /// Threads that decode, at most.
 const MOST_THREADS: usize = 4;
 

@@ -2,16 +2,43 @@
 
 use std::sync::Arc;
 
+use crate::ingest::consumer::together::ByItem;
 use crate::ingest::consumer::{self, Effect, Stores};
 use crate::live::Live;
 
+/// Effects that are applied under one write lock; readers get in between.
+const SLICE: usize = 256;
+
 impl Live {
-    /// Applies effects in order, under one write lock. Of one item their order counts.
+    /// Applies effects in order, under one write lock.
     pub(crate) fn apply_effects(&self, effects: &[Effect<'_>]) {
+        self.apply_some(effects, |_| true);
+    }
+
+    /// As [`Live::apply_effects`], of many: pairs are taken item by item, which comes to the same, since nothing else reads what they change.
+    pub(crate) fn apply_many(&self, effects: &[Effect<'_>], pairs: &mut ByItem) {
+        for slice in effects.chunks(SLICE) {
+            self.apply_some(slice, |effect| !matches!(effect, Effect::Paired(_) | Effect::Neared(_)));
+        }
+        let Some(pairing) = &self.keep.together else { return };
+        for slice in pairs.gather(effects, &self.keep).chunks(SLICE) {
+            let (items, mut lists) = (self.items.write(), self.lists.write());
+            for half in slice {
+                self.spare(half.item(), &items, &lists);
+                lists.together.add_one(half, pairing, &self.ids);
+            }
+        }
+    }
+
+    fn apply_some(&self, effects: &[Effect<'_>], wanted: impl Fn(&Effect<'_>) -> bool) {
         let (mut items, mut lists) = (self.items.write(), self.lists.write());
         let (items, lists) = (&mut *items, &mut *lists);
+        // Whatever was named exists, though nothing follows from it.
+        if let Some(last) = self.ids.len().checked_sub(1) {
+            items.hold(last as u32);
+        }
         let mut stores = Stores { items, lists, actions: &self.actions, keep: &self.keep };
-        for effect in effects {
+        for effect in effects.iter().filter(|effect| wanted(effect)) {
             if let Effect::Schema(schema) = effect {
                 self.spare_types(schema, stores.items);
                 self.schema.store(Arc::new((*schema).clone()));
