@@ -1,20 +1,25 @@
-//! What the live side costs, without log and network: consumers over interactions and impressions, the merge of full loads field by field,
-//! the form in which states are stored, and memory per item and person.
+//! What the live side costs, without network: consumers over interactions and impressions, on one thread in batches and on two with all at
+//! once, a start from a log of the same events, the merge of full loads field by field, the form in which states are stored, and memory per
+//! item and person.
 //!
 //! Data: `EVENTS` events (default 1,000,000), nine of ten interactions with ids, the others impressions of five items, over 100,000 people and
 //! 50,000 items, the low numbers more often; then `ITEMS` items (default 100,000) of 20 attributes, loaded three times: all new, one in ten
-//! changed, and too late. Plain baselines, in the same run on one thread: two `HashMap`s by text, to a person's items and to an item's count;
-//! and a `HashMap` by item and name of the field to its time and value. With `MEMORY=1`: 1,000,000 items of 20 attributes and 1,000,000
-//! people of 100 actions, by the process's resident memory.
+//! changed, and too late. `ONLY=events`, `rebuild` or `loads` runs one part. Plain baselines, in the same run on one thread: two `HashMap`s by text, to a person's items and to an item's count;
+//! a `HashMap` by item and name of the field to its time and value; and reading and decoding the log on one thread and nothing else. With `MEMORY=1`: 1,000,000 items of 20 attributes and 1,000,000
+//! people (`PEOPLE`) of 100 actions, by the process's resident memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use data_layer::Actions;
+use data_layer::config::Config;
+use data_layer::ingest::Ingest;
 use data_layer::live::{Items, Live, codec};
+use data_layer::log::{Entries, Stream, format};
 use data_layer::types::event::{Impression, Interaction, ItemEvent, Seen};
 use data_layer::types::{Event, Id, Person, Record, Schema, Value, ValueType};
+use data_layer::{Actions, Error};
+use futures::executor::block_on;
 
 const NOW: i64 = 20_000 * 86_400_000;
 const FIELDS: usize = 20;
@@ -93,10 +98,13 @@ fn records(from: u64, events: impl Iterator<Item = Event>) -> Vec<Record> {
     (from..).zip(events).map(record).collect()
 }
 
-fn timed(what: impl FnOnce()) -> Duration {
-    let start = Instant::now();
+/// Wall time, and processor time of all threads.
+type Took = [Duration; 2];
+
+fn timed(what: impl FnOnce()) -> Took {
+    let (start, before) = (Instant::now(), processor());
     what();
-    start.elapsed()
+    [start.elapsed(), processor() - before]
 }
 
 /// Resident memory of this process in bytes.
@@ -105,11 +113,13 @@ fn resident() -> usize {
     said.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
 
-fn say(name: &str, time: Duration, n: usize, what: &str, plain: Option<Duration>) {
-    let rate = n as f64 / time.as_secs_f64() / 1e6;
-    let ratio =
-        plain.map_or(String::new(), |p| format!("  {:.2} x plain", time.as_secs_f64() / p.as_secs_f64()));
-    println!("{name:<34} {time:>9.1?}  {rate:>6.2} M {what}/s{ratio}");
+/// Ratios are of processor time, which other programs disturb less.
+fn say(name: &str, took: Took, n: usize, what: &str, plain: Option<Took>) {
+    let [rate, core] = took.map(|time| n as f64 / time.as_secs_f64() / 1e6);
+    let ratio = plain
+        .map_or(String::new(), |p| format!("  {:.2} x plain", took[1].as_secs_f64() / p[1].as_secs_f64()));
+    let wall = took[0];
+    println!("{name:<34} {wall:>9.1?}  {rate:>6.2} M {what}/s, {core:.2} M a core{ratio}");
 }
 
 fn plain_events(records: &[Record]) {
@@ -174,6 +184,51 @@ fn events() {
     say("bytes to states", decoded, states.len(), "states", None);
 }
 
+/// A log of the same events in a folder, then a start from it.
+fn rebuild() {
+    let of = asked("EVENTS", 1_000_000);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = Config::in_folder(folder.path()).expect("an empty configuration");
+    let ingest = Ingest::open(&config).expect("an empty log");
+    for from in (0..of).step_by(1000) {
+        let events: Vec<Event> = (from..of.min(from + 1000)).map(|n| event(n, of)).collect();
+        let receipt = loop {
+            match block_on(ingest.submit_events(events.clone(), NOW)) {
+                Ok(receipt) => break receipt,
+                Err(Error::Busy { .. }) => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(receipt.rejected.len(), 0);
+    }
+    ingest.close().expect("a disk");
+    let mut records = 0;
+    let plain = timed(|| {
+        let mut entries = Entries::open(&config.events_folder(), Stream::Events, 0).expect("the log");
+        while let Some(entry) = entries.next_ref().expect("a record") {
+            black_box(format::decode_event(entry.version, entry.kind, entry.payload).expect("an event"));
+            records += 1;
+        }
+    });
+    say("reading and decoding the log only", plain, records, "events", None);
+    let mut live = None;
+    let start = timed(|| live = Some(Ingest::read_only(&config).expect("the log")));
+    say("live store from the log", start, records, "events", Some(plain));
+    drop(live);
+    let mut ingest = None;
+    let start = timed(|| ingest = Some(Ingest::open(&config).expect("the log")));
+    drop(ingest);
+    say("a start, repeats known as well", start, records, "events", Some(plain));
+}
+
+/// Processor time of this process, in ticks of 10 ms.
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 fn loads() {
     let of = asked("ITEMS", 100_000);
     let load = |k: usize, time: i64, version: &dyn Fn(usize) -> usize| {
@@ -189,14 +244,15 @@ fn loads() {
     }
     let fields = of * FIELDS;
     say("fields by item and name", plain, 3 * fields, "fields", None);
-    say("three full loads", times.iter().sum(), 3 * fields, "fields", Some(plain));
+    let sum = |n: usize| times.iter().map(|took| took[n]).sum();
+    say("three full loads", [sum(0), sum(1)], 3 * fields, "fields", Some(plain));
     for (name, time) in ["  the first", "  one item in ten changed", "  too late"].into_iter().zip(times) {
         say(name, time, fields, "fields", None);
     }
 }
 
 fn memory() {
-    let (of, before) = (1_000_000, resident());
+    let (of, people, before) = (1_000_000, asked("PEOPLE", 1_000_000), resident());
     let live = Live::new(Actions::default(), schema());
     for from in (0..of).step_by(10_000) {
         live.apply(&records(from as u64 + 1, (from..from + 10_000).map(|n| item(n, NOW, 0))))
@@ -205,10 +261,10 @@ fn memory() {
     let items = resident();
     println!("{of} items of {FIELDS} attributes: {} bytes an item", (items - before) / of);
     let act = |n: usize| {
-        let person = Person::user(id(format!("user-{}", n % of)));
+        let person = Person::user(id(format!("user-{}", n % people)));
         let item = id(format!("item-{}", draw(n, of)));
         let (action, time) =
-            (["view", "click", "like"][n % 3].to_owned(), NOW - (100 - n / of) as i64 * 3_600_000);
+            (["view", "click", "like"][n % 3].to_owned(), NOW - (100 - n / people) as i64 * 3_600_000);
         let (request_id, session, context) = (None, None, BTreeMap::new());
         Event::Interaction(Interaction {
             id: None,
@@ -222,12 +278,12 @@ fn memory() {
             context,
         })
     };
-    for from in (0..100 * of).step_by(10_000) {
+    for from in (0..100 * people).step_by(10_000) {
         live.apply(&records((of + from) as u64 + 1, (from..from + 10_000).map(act))).expect("in order");
     }
     println!(
-        "{of} people of 100 actions, the items' counters included: {} bytes a person",
-        (resident() - items) / of
+        "{people} people of 100 actions, the items' counters included: {} bytes a person",
+        (resident() - items) / people
     );
 }
 
@@ -235,6 +291,10 @@ fn main() {
     if asked("MEMORY", 0) == 1 {
         return memory();
     }
-    events();
-    loads();
+    let only = std::env::var("ONLY").unwrap_or_default();
+    for (name, part) in [("events", events as fn()), ("rebuild", rebuild), ("loads", loads)] {
+        if only.is_empty() || only == name {
+            part();
+        }
+    }
 }
