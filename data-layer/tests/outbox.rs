@@ -7,7 +7,7 @@ mod not_run;
 #[path = "../../tests/src/redis.rs"]
 mod redis;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,8 +19,8 @@ mod items;
 use data_layer::Result;
 use data_layer::log::Entry;
 use data_layer::shared::{
-    Arrived, Gather, Lane, Link, Member, Message, Options, Outbox, Outcome, Overlook, Owner, Packed,
-    Partitions, Place, Records, Sender, StreamId, Sum, Tail, Unpacked, Which, Work,
+    Arrived, Begun, Found, Gather, Lane, Link, Member, Message, Needs, Notes, Options, Outbox, Outcome,
+    Overlook, Owner, Packed, Partitions, Place, Records, Sender, StreamId, Sum, Tail, Unpacked, Which, Work,
 };
 use data_layer::types::{Id, Person};
 use not_run::not_run;
@@ -105,36 +105,39 @@ fn number(record: &Packed<'_>) -> u64 {
 }
 
 impl Work for Diary {
+    /// Who, and the number of the record.
+    type Task = Vec<(u64, u64)>;
+
     fn id(&self, record: &Packed<'_>) -> Option<u64> {
         Some(number(record))
     }
 
-    fn people(&self, place: Place, records: &[Arrived<'_>]) -> Result<HashSet<Person>> {
-        let people: HashSet<Person> = records.iter().map(|arrived| person(who(&arrived.record))).collect();
-        assert!(people.iter().all(|person| Place::of_person(person) == place));
-        Ok(people)
+    fn begin(&mut self, place: Place, records: &[Arrived<'_>]) -> Result<Begun<Self::Task>> {
+        let task: Self::Task = records.iter().map(|a| (who(&a.record), number(&a.record))).collect();
+        assert!(task.iter().all(|(who, _)| Place::of_person(&person(*who)) == place));
+        Ok(Begun { task, ..Begun::default() })
     }
 
-    fn apply(
-        &mut self,
-        _: Place,
-        records: &[Arrived<'_>],
-        mut states: HashMap<Person, Vec<u8>>,
-    ) -> Result<Outcome> {
+    fn needs(&self, task: &Self::Task, _: &Notes) -> Result<Needs> {
+        let people = task.iter().map(|(who, _)| person(*who)).collect();
+        Ok(Needs { people, ..Needs::default() })
+    }
+
+    fn finish(&mut self, task: Self::Task, found: Found) -> Result<Outcome> {
         if let Some((started, go_on)) = self.slow.take() {
             started.send(()).unwrap();
             go_on.recv().unwrap();
         }
-        for Arrived { record, .. } in records {
-            states.entry(person(who(record))).or_default().extend(&record.payload[8..]);
+        let mut states = found.states;
+        for (who, number) in &task {
+            states.entry(person(*who)).or_default().extend(number.to_le_bytes());
         }
         let states = states.into_iter().map(|(person, state)| (person, Some(state))).collect();
-        let message = |arrived: &Arrived<'_>| {
-            let number = number(&arrived.record);
+        let message = |(_, number): &(u64, u64)| {
             let to = Some(Place { lane: Lane::Items, partition: (number % 64) as u16 });
             Message { to, kind: 1, payload: number.to_le_bytes().to_vec() }
         };
-        Ok(Outcome { states, messages: records.iter().map(message).collect() })
+        Ok(Outcome { states, messages: task.iter().map(message).collect(), ..Outcome::default() })
     }
 }
 

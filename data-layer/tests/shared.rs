@@ -190,6 +190,11 @@ fn packets_go_in_once_and_in_order() {
     });
 }
 
+/// Another person of the same partition.
+fn person_beside(who: &Person) -> Person {
+    (0..).map(|n| person(&format!("b{n}"))).find(|other| other.partition() == who.partition()).unwrap()
+}
+
 /// A commit that takes one more entry, sets one state, and sends one message.
 fn step(on: &Place, expected: &Mark, token: u64, who: &Person, state: Option<&str>) -> Commit {
     let next = Mark {
@@ -200,7 +205,8 @@ fn step(on: &Place, expected: &Mark, token: u64, who: &Person, state: Option<&st
     };
     let states = vec![(who.clone(), state.map(|state| state.as_bytes().to_owned()))];
     let messages = vec![Message { to: None, kind: token as u8, payload: Vec::new() }];
-    Commit { place: *on, expected: expected.clone(), next, states, messages, ids: Vec::new() }
+    let notes = Vec::new();
+    Commit { place: *on, expected: expected.clone(), next, states, notes, messages, ids: Vec::new() }
 }
 
 #[test]
@@ -251,11 +257,12 @@ fn commits_that_are_wrong_in_themselves_are_refused() {
         let too_few = Commit { messages: Vec::new(), ..good.clone() };
         let others = Commit { states: vec![(stranger, Some(vec![1]))], ..good.clone() };
         let empty = Commit { states: vec![(who.clone(), Some(Vec::new()))], ..good.clone() };
+        let blank = Commit { notes: vec![([1, 2], Vec::new())], ..good.clone() };
         let back = Commit {
             expected: Mark { at: StreamId { ms: 9, number: 0 }, ..Mark::default() },
             ..good.clone()
         };
-        for wrong in [same_token, too_few, others, empty, back] {
+        for wrong in [same_token, too_few, others, empty, blank, back] {
             assert!(runtime.block_on(on.commit(&[wrong])).pop().unwrap().is_err());
         }
         assert_eq!(mark(on, runtime, place), Mark::default());
@@ -264,18 +271,23 @@ fn commits_that_are_wrong_in_themselves_are_refused() {
 }
 
 #[test]
-fn states_end_after_their_life_and_no_earlier() {
+fn states_and_notes_end_after_their_life_and_no_earlier() {
     let Some(server) = Redis::start() else { return not_run("redis-server") };
     let runtime = runtime();
-    let on = partitions(&Options::of(&server.url()), &runtime);
+    let on = partitions(&Options::of(&server.url()), &runtime).with_note_life(DAY / 2);
     let who = person("u1");
-    assert_eq!(
-        commit(&on, &runtime, &step(&place_of(&who), &Mark::default(), 1, &who, Some("one"))),
-        Committed::Done
-    );
-    let left: i64 = server.say(&format!("PTTL {}", on.keys().person(&who))).parse().unwrap();
-    assert!((DAY - 60_000..=DAY).contains(&left), "{left}");
-    assert_eq!(server.say(&format!("PTTL {}", on.keys().mark(place_of(&who)))), "-1");
+    let (place, keys) = (place_of(&who), [[1, 2], [3, 4], [5, 6]]);
+    let states = vec![(who.clone(), Some(b"one".to_vec())), (person_beside(&who), None)];
+    let notes = vec![(keys[0], b"a".to_vec()), (keys[1], b"b".to_vec())];
+    let first = Commit { states, notes, ..step(&place, &Mark::default(), 1, &who, Some("one")) };
+    assert_eq!(commit(&on, &runtime, &first), Committed::Done);
+    let left = |key: &str| server.say(&format!("PTTL {key}")).parse::<i64>().unwrap();
+    let (of_state, of_note) = (left(&on.keys().person(&who)), left(&on.keys().note(place, keys[1])));
+    assert!((DAY - 60_000..=DAY).contains(&of_state), "{of_state}");
+    assert!((DAY / 2 - 60_000..=DAY / 2).contains(&of_note), "{of_note}");
+    assert_eq!(left(&on.keys().mark(place)), -1);
+    let found = runtime.block_on(on.notes(&keys.map(|key| (place, key)))).unwrap();
+    assert_eq!(found, [Some(b"a".to_vec()), Some(b"b".to_vec()), None]);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The second stream: what happens to items is gathered by item partition, made less by adding up what adds up, and read by every server from
 //! where it stands. Not for what adds up to what: that is a [`Sum`].
 
-use std::collections::{HashMap, HashSet};
-
+use super::work::{Begun, Found, Needs, Notes};
 use super::{Arrived, Lane, Message, Outcome, Packed, Partitions, Place, StreamId, Which, Work};
-use crate::types::{Millis, Person};
+use crate::types::Millis;
 use crate::{Error, Result};
 
 /// Entries read of one partition at once.
@@ -27,18 +26,24 @@ pub trait Sum: Send {
 pub struct Gather<S>(pub S);
 
 impl<S: Sum> Work for Gather<S> {
+    type Task = Vec<Message>;
+
     fn id(&self, record: &Packed<'_>) -> Option<u64> {
         self.0.id(record)
     }
 
-    fn people(&self, _: Place, _: &[Arrived<'_>]) -> Result<HashSet<Person>> {
-        Ok(HashSet::new())
-    }
-
-    fn apply(&mut self, _: Place, records: &[Arrived<'_>], _: HashMap<Person, Vec<u8>>) -> Result<Outcome> {
+    fn begin(&mut self, _: Place, records: &[Arrived<'_>]) -> Result<Begun<Self::Task>> {
         let sums = self.0.sum(records)?;
         let messages = sums.into_iter().map(|(kind, payload)| Message { to: None, kind, payload });
-        Ok(Outcome { states: Vec::new(), messages: messages.collect() })
+        Ok(Begun { task: messages.collect(), ..Begun::default() })
+    }
+
+    fn needs(&self, _: &Self::Task, _: &Notes) -> Result<Needs> {
+        Ok(Needs::default())
+    }
+
+    fn finish(&mut self, messages: Self::Task, _: Found) -> Result<Outcome> {
+        Ok(Outcome { messages, ..Outcome::default() })
     }
 }
 

@@ -3,6 +3,9 @@
 
 use crate::types::{ITEM_PARTITIONS, PARTITIONS, Partition, Person, PersonKind};
 
+/// What a note stands under: 16 bytes of a hash.
+pub type NoteKey = [u64; 2];
+
 /// Which of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
@@ -110,6 +113,18 @@ impl Keys {
             PersonKind::Session => 's',
         };
         format!("{}{{{place}}}:{kind}:{}", self.prefix, person.id)
+    }
+
+    /// What a partition notes under a key, for a while.
+    #[must_use]
+    pub fn note(&self, place: Place, key: NoteKey) -> String {
+        format!("{}:{:016x}{:016x}", self.of(place, "n"), key[1], key[0])
+    }
+
+    /// How far a producer's log has been taken by all partitions.
+    #[must_use]
+    pub fn applied(&self, producer: u64) -> String {
+        format!("{}{{applied}}:{producer:016x}", self.prefix)
     }
 
     /// Sorted set of the servers that work on a lane, by when they last said so.

@@ -104,11 +104,13 @@ pub struct Link {
 struct Inner {
     place: String,
     wire: Wire,
-    timeout: Duration,
+    /// Longest wait for a whole call.
+    at_most: Duration,
     /// Connections live on this runtime, whoever asks.
     handle: Handle,
 }
 
+#[derive(Clone)]
 enum Wire {
     One(ConnectionManager),
     Cluster(Arc<Cluster>),
@@ -160,8 +162,16 @@ impl Link {
             Some(info) if !options.cluster => Wire::One(reach.connect(info).map_err(wrong)?),
             last => Wire::Cluster(Arc::new(Cluster::new(infos.into_iter().chain(last).collect(), reach))),
         };
-        let inner = Inner { place, wire, timeout: options.timeout, handle: handle.clone() };
+        let inner = Inner { place, wire, at_most: options.timeout * 3, handle: handle.clone() };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The same connection for a caller in a hurry: no call takes longer than this.
+    #[must_use]
+    pub fn within(&self, at_most: Duration) -> Self {
+        let Inner { place, wire, handle, .. } = &*self.inner;
+        let inner = Inner { place: place.clone(), wire: wire.clone(), at_most, handle: handle.clone() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Hosts and ports, for messages.
@@ -237,7 +247,7 @@ impl Link {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> std::result::Result<T, RedisError> {
-        let at_most = self.inner.timeout * 3;
+        let at_most = self.inner.at_most;
         let work = self.inner.handle.spawn(async move { tokio::time::timeout(at_most, work).await });
         match work.await {
             Ok(Ok(done)) => Ok(done),

@@ -11,7 +11,8 @@
 //! | `mark` | how far a partition has come, from every sender |
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
-//! | `partition`, `trim` | append to, read, commit and trim one partition |
+//! | `partition`, `states`, `trim` | append to, read, commit and trim one partition |
+//! | `applied` | how far servers have come, told to each other |
 //! | `routes` | where a record of a log goes |
 //! | `outbox`, `follower`, `forwarded` | a server's log on its way to the partitions |
 //! | `owner`, `work`, `ids` | takes what arrived in a partition: once, whoever sent it |
@@ -21,6 +22,7 @@
 //! **Invariant:** every effect of an entry and the mark that says it was taken go in together, in one slot, or not at all; whoever
 //! holds another mark than the one found is refused. So no lock is needed, and an owner that was stopped does no harm.
 
+mod applied;
 mod cluster;
 pub mod follower;
 pub mod forwarded;
@@ -38,18 +40,19 @@ pub mod partition;
 mod relay;
 pub mod routes;
 mod script;
+mod states;
 mod trim;
 pub mod work;
 
 pub use follower::Follower;
 pub use items::{Delta, Gather, Sum, Tail};
-pub use keys::{Lane, Place};
+pub use keys::{Lane, NoteKey, Place};
 pub use link::{Link, Options};
 pub use mark::{Mark, Sender, StreamId};
 pub use members::Member;
 pub use message::Message;
-pub use outbox::{Outbox, Outlook, Records};
+pub use outbox::{Outbox, Outlook, Reached, Records};
 pub use owner::Owner;
 pub use packet::{Packed, Packet, Unpacked};
 pub use partition::{Appended, Commit, Committed, Entry, Partitions, Which};
-pub use work::{Arrived, Outcome, Overlook, Work};
+pub use work::{Arrived, Begun, Found, Needs, Notes, Outcome, Overlook, Work};

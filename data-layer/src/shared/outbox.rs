@@ -6,8 +6,8 @@
 //! every half minute; then the log is read again from there.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::forwarded::Forwarded;
@@ -16,6 +16,7 @@ use super::{Appended, Lane, Packed, Packet, Partitions, Place, Sender};
 use crate::log::Entry;
 use crate::{Error, Result};
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 /// Records read before they are sent.
@@ -54,8 +55,32 @@ pub trait Records: Send {
 #[derive(Debug, Default)]
 pub struct Outlook {
     position: AtomicU64,
+    resent: AtomicU64,
     away: AtomicBool,
     stop: AtomicBool,
+    reached: Mutex<Arc<Reached>>,
+    /// Called when more is in Redis.
+    bell: OnceLock<Bell>,
+}
+
+/// What Redis has of a log.
+#[derive(Debug, Default, Clone)]
+pub struct Reached {
+    /// Every record up to this sequence is in.
+    pub position: u64,
+    /// How often Redis had lost something so far.
+    pub losses: u64,
+    /// Last sequence that is in, by partition: people's, then items'.
+    pub sent: Vec<u64>,
+}
+
+/// Something to be called.
+struct Bell(Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Bell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bell")
+    }
 }
 
 impl Outlook {
@@ -63,6 +88,35 @@ impl Outlook {
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    /// What Redis has, with the last sequence of each partition.
+    #[must_use]
+    pub fn reached(&self) -> Arc<Reached> {
+        Arc::clone(&self.reached.lock())
+    }
+
+    /// Records that were sent again, since the start.
+    #[must_use]
+    pub fn resent(&self) -> u64 {
+        self.resent.load(Ordering::Relaxed)
+    }
+
+    /// Has something called whenever more is in Redis; only the first is.
+    pub fn ring(&self, call: impl Fn() + Send + Sync + 'static) {
+        drop(self.bell.set(Bell(Box::new(call))));
+    }
+
+    fn reach(&self, done: &Forwarded, losses: u64) {
+        self.position.store(done.position, Ordering::Release);
+        let mut reached = self.reached.lock();
+        if (reached.position, reached.losses) != (done.position, losses) || reached.sent.is_empty() {
+            *reached = Arc::new(Reached { position: done.position, losses, sent: done.sent.clone() });
+            drop(reached);
+            if let Some(Bell(call)) = self.bell.get() {
+                call();
+            }
+        }
     }
 
     /// Whether Redis did not take what was sent last.
@@ -88,6 +142,9 @@ pub struct Outbox<R> {
     packed: Vec<u64>,
     /// Sequence of the last record that was read.
     read: u64,
+    /// The furthest that was ever read.
+    furthest: u64,
+    losses: u64,
     flight: Option<Flight>,
     /// Whether what is in Redis is what is believed to be.
     known: bool,
@@ -114,7 +171,22 @@ impl<R: Records> Outbox<R> {
         let outlook = Arc::<Outlook>::default();
         outlook.position.store(read, Ordering::Release);
         let (flight, known, looked, saved) = (None, false, now, now);
-        Ok(Self { partitions, records, folder, done, packed, read, flight, known, looked, saved, outlook })
+        let (furthest, losses) = (read, 0);
+        Ok(Self {
+            partitions,
+            records,
+            folder,
+            done,
+            packed,
+            read,
+            furthest,
+            losses,
+            flight,
+            known,
+            looked,
+            saved,
+            outlook,
+        })
     }
 
     /// What others may know of it.
@@ -183,7 +255,7 @@ impl<R: Records> Outbox<R> {
     /// Everything up to a sequence is confirmed.
     fn reach(&mut self, position: u64) -> Result<()> {
         self.done.position = position;
-        self.outlook.position.store(position, Ordering::Release);
+        self.outlook.reach(&self.done, self.losses);
         if self.saved.elapsed() >= SAVE {
             self.done.save(&self.folder)?;
             self.saved = Instant::now();
@@ -209,6 +281,7 @@ impl<R: Records> Outbox<R> {
             *sent = found;
         }
         if lost > 0 {
+            self.losses += 1;
             tracing::warn!(
                 partitions = lost,
                 from,
@@ -251,6 +324,10 @@ impl<R: Records> Outbox<R> {
                 }
                 self.packed[at] = sequence;
             }
+            if sequence <= self.furthest {
+                self.outlook.resent.fetch_add(1, Ordering::Relaxed);
+            }
+            self.furthest = self.furthest.max(sequence);
             (self.read, records, bytes) = (sequence, records + 1, bytes + payload.len());
         }
         let sender = Sender::Log(self.done.producer);

@@ -11,8 +11,8 @@ use super::ids::Ids;
 use super::packet::Unpacked;
 use super::partition::Entry;
 use super::relay::Relay;
-use super::work::{Arrived, Outcome, Overlook, Work};
-use super::{Commit, Committed, Lane, Mark, Member, Partitions, Place, Sender, StreamId, Which};
+use super::work::{Arrived, Begun, Found, Outcome, Overlook, Work};
+use super::{Commit, Committed, Lane, Mark, Member, NoteKey, Partitions, Place, Sender, StreamId, Which};
 use crate::types::{Millis, Person};
 use crate::{Error, Result};
 
@@ -83,9 +83,10 @@ impl<W: Work> Owner<W> {
 
     /// Works until it is stopped, then leaves. Blocks its thread, which must not be one of the runtime.
     pub fn run(mut self, runtime: &tokio::runtime::Handle) {
+        self.overlook.works_here();
         while !self.overlook.is_stopped() {
             match runtime.block_on(self.step()) {
-                Ok(0) => std::thread::sleep(REST),
+                Ok(0) => std::thread::park_timeout(REST),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "what arrived waits");
@@ -238,25 +239,43 @@ impl<W: Work> Owner<W> {
 
     /// What the batches come to; one that fails is left out.
     async fn worked(&mut self, batches: Vec<Batch<'_>>, failed: &mut Option<Error>) -> Result<Vec<Ready>> {
-        let mut wanted = Vec::new();
+        let mut begun = Vec::new();
         for batch in batches {
-            match self.work.people(batch.place, &batch.records) {
-                Ok(people) => wanted.push((batch, people)),
+            match self.work.begin(batch.place, &batch.records) {
+                Ok(Begun { task, notes }) => begun.push((batch, task, notes)),
                 Err(error) => *failed = Some(error),
             }
         }
-        let people: Vec<Person> = wanted.iter().flat_map(|(_, people)| people.iter().cloned()).collect();
+        let keys = begun.iter().flat_map(|(batch, _, notes)| notes.iter().map(|key| (batch.place, *key)));
+        let mut first = self.notes(keys.collect()).await?.into_iter();
+        let mut wanted = Vec::new();
+        for (batch, task, notes) in begun {
+            let notes = found(notes, &mut first);
+            match self.work.needs(&task, &notes) {
+                Ok(needs) => wanted.push((batch, task, notes, needs)),
+                Err(error) => *failed = Some(error),
+            }
+        }
+        let keys =
+            wanted.iter().flat_map(|(batch, _, _, needs)| needs.notes.iter().map(|k| (batch.place, *k)));
+        let mut further = self.notes(keys.collect()).await?.into_iter();
+        let people: Vec<Person> =
+            wanted.iter().flat_map(|(_, _, _, needs)| needs.people.iter().cloned()).collect();
         let mut states = self.partitions.states(&people).await?.into_iter();
         let mut ready = Vec::new();
-        for (batch, people) in wanted {
-            let found = people.into_iter().zip(states.by_ref());
-            let found = found.filter_map(|(person, state)| Some((person, state?))).collect();
-            match self.work.apply(batch.place, &batch.records, found) {
+        for (batch, task, mut notes, needs) in wanted {
+            notes.extend(found(needs.notes, &mut further));
+            let states = found(needs.people, &mut states);
+            match self.work.finish(task, Found { states, notes }) {
                 Ok(outcome) => ready.push(self.ready(batch, outcome)),
                 Err(error) => *failed = Some(error),
             }
         }
         Ok(ready)
+    }
+
+    async fn notes(&self, which: Vec<(Place, NoteKey)>) -> Result<Vec<Option<Vec<u8>>>> {
+        if which.is_empty() { Ok(Vec::new()) } else { self.partitions.notes(&which).await }
     }
 
     fn ready(&mut self, batch: Batch<'_>, outcome: Outcome) -> Ready {
@@ -265,8 +284,8 @@ impl<W: Work> Owner<W> {
         let mut next = batch.next;
         next.token = self.token;
         next.sent += outcome.messages.len() as u64;
-        let Outcome { states, messages } = outcome;
-        let commit = Commit { place: batch.place, expected, next, states, messages, ids: batch.ids };
+        let Outcome { states, notes, messages } = outcome;
+        let commit = Commit { place: batch.place, expected, next, states, notes, messages, ids: batch.ids };
         Ready {
             commit,
             entries: batch.entries,
@@ -314,6 +333,14 @@ impl<W: Work> Owner<W> {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Of what was asked for, in the same order, that which there is.
+fn found<K: Eq + std::hash::Hash>(
+    asked: HashSet<K>,
+    answers: &mut impl Iterator<Item = Option<Vec<u8>>>,
+) -> HashMap<K, Vec<u8>> {
+    asked.into_iter().zip(answers).filter_map(|(key, answer)| Some((key, answer?))).collect()
 }
 
 /// What is to be taken of one partition.

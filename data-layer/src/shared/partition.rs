@@ -1,13 +1,16 @@
 //! One partition in Redis: what arrives is appended to it, its owner reads, and commits effects and mark in one step. Not for who owns
 //! it, nor for what a state means.
 
+use std::time::Duration;
+
 use redis::Value;
 
-use super::keys::Keys;
+use super::keys::{Keys, NoteKey};
 use super::link::Ask;
 use super::message::Message;
 use super::packet::Packet;
 use super::script::{self, Call};
+use super::states::get;
 use super::{Link, Mark, Place, Sender, StreamId, ids};
 use crate::types::{Millis, Person};
 use crate::{Error, Result};
@@ -48,6 +51,8 @@ pub struct Commit {
     pub next: Mark,
     /// New states of people of the partition; `None` deletes.
     pub states: Vec<(Person, Option<Vec<u8>>)>,
+    /// New notes of the partition, of at least one byte.
+    pub notes: Vec<(NoteKey, Vec<u8>)>,
     /// Messages, in order.
     pub messages: Vec<Message>,
     /// Ids that were taken for the first time.
@@ -79,13 +84,30 @@ pub struct Partitions {
     keys: Keys,
     /// How long the state of a person stays who is heard of no more.
     life: Millis,
+    /// How long a note stays.
+    note_life: Millis,
 }
+
+/// How long a note stays unless something else is said.
+const NOTE_LIFE: Millis = 86_400_000;
 
 impl Partitions {
     /// Those of a namespace. The state of a person stays `life` milliseconds, above 0, after its last change.
     #[must_use]
     pub fn new(link: Link, namespace: &str, life: Millis) -> Self {
-        Self { link, keys: Keys::new(namespace), life }
+        Self { link, keys: Keys::new(namespace), life, note_life: NOTE_LIFE }
+    }
+
+    /// The same, with notes that stay so many milliseconds, above 0.
+    #[must_use]
+    pub fn with_note_life(self, note_life: Millis) -> Self {
+        Self { note_life, ..self }
+    }
+
+    /// The same for a caller in a hurry: no call takes longer than this.
+    #[must_use]
+    pub fn hasty(self, at_most: Duration) -> Self {
+        Self { link: self.link.within(at_most), ..self }
     }
 
     /// The connection.
@@ -205,23 +227,6 @@ impl Partitions {
         Ok(found)
     }
 
-    /// States of people, in order of asking; `None` where there is none. One pipelined read.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn states(&self, who: &[Person]) -> Result<Vec<Option<Vec<u8>>>> {
-        let asked = who.iter().map(|person| get(self.keys.person(person))).collect();
-        let answers = self.link.run_all(asked).await;
-        answers
-            .into_iter()
-            .map(|answer| match answer? {
-                Value::Nil => Ok(None),
-                Value::BulkString(bytes) => Ok(Some(bytes)),
-                other => Err(Error::invalid(self.link.place(), format!("expected a state, found {other:?}"))),
-            })
-            .collect()
-    }
-
     /// Puts commits in, each whole or not at all; at most one of a partition.
     ///
     /// # Errors
@@ -254,7 +259,7 @@ impl Partitions {
     }
 
     fn call_of(&self, commit: &Commit) -> Result<Call> {
-        let Commit { place, expected, next, states, messages, ids } = commit;
+        let Commit { place, expected, next, states, notes, messages, ids } = commit;
         let wrong = |detail: String| Err(Error::invalid(format!("commit of {place}"), detail));
         if next.token == expected.token || next.at < expected.at {
             return wrong("expected a new token and an entry that is not before the last one".to_owned());
@@ -278,12 +283,18 @@ impl Partitions {
             }
             keys.push(self.keys.person(person));
         }
+        if notes.iter().any(|(_, note)| note.is_empty()) {
+            return wrong("expected a note of at least one byte, found none".to_owned());
+        }
+        keys.extend(notes.iter().map(|(key, _)| self.keys.note(*place, *key)));
         let mut call = Call::new(&script::COMMIT, keys)
             .arg(expected.encode())
             .arg(next.encode())
             .arg(self.life.to_string())
             .arg(ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>())
             .arg(ids::LIFE.to_string())
+            .arg(states.len().to_string())
+            .arg(self.note_life.to_string())
             .arg(messages.len().to_string());
         for (number, message) in (expected.sent + 1..).zip(messages) {
             call.push(number.to_string());
@@ -292,6 +303,7 @@ impl Partitions {
         for (_, state) in states {
             call.push(state.as_deref().unwrap_or_default());
         }
+        notes.iter().for_each(|(_, note)| call.push(note.as_slice()));
         Ok(call)
     }
 
@@ -341,12 +353,6 @@ impl Which {
             Self::Out => "out",
         }
     }
-}
-
-fn get(key: String) -> Ask {
-    let mut command = redis::cmd("GET");
-    command.arg(&key);
-    Ask { key, command }
 }
 
 fn pair(answer: &Value) -> Option<(i64, &Value)> {

@@ -13,16 +13,19 @@ pub enum Route {
     To(Place),
     /// Every item partition.
     AllItems,
+    /// Every people's partition.
+    AllPeople,
 }
 
 impl Route {
     /// Its partitions.
     pub fn places(self) -> impl Iterator<Item = Place> {
         let (one, all) = match self {
-            Self::To(place) => (Some(place), 0),
-            Self::AllItems => (None, ITEM_PARTITIONS),
+            Self::To(place) => (Some(place), None),
+            Self::AllItems => (None, Some(Lane::Items)),
+            Self::AllPeople => (None, Some(Lane::People)),
         };
-        one.into_iter().chain((0..all).map(|partition| Place { lane: Lane::Items, partition }))
+        one.into_iter().chain(all.into_iter().flat_map(Lane::places))
     }
 }
 
@@ -40,8 +43,8 @@ impl Place {
     }
 }
 
-/// Where an event goes. An identification goes to the anonymous person, who sends what is known of them on to the user; a retraction that
-/// names nobody to the partition of the event's id, which knows whose it was.
+/// Where an event goes. An identification goes to the anonymous person, who sends what is known of them on to the user; an edge to its
+/// first end, who tells the other; a retraction that names nobody to all people, since only whose it was knows the event's id.
 #[must_use]
 pub fn route(event: &Event) -> Route {
     match event {
@@ -49,8 +52,7 @@ pub fn route(event: &Event) -> Route {
         Event::Schema(_) | Event::Load(_) => Route::AllItems,
         Event::Identify(e) => Route::To(Place::of_person(&Person::anonymous(e.anonymous.clone()))),
         Event::Retraction(e) => {
-            let whose = e.person.clone().unwrap_or_else(|| Person::session(e.id.clone()));
-            Route::To(Place::of_person(&whose))
+            e.person.as_ref().map_or(Route::AllPeople, |whose| Route::To(Place::of_person(whose)))
         }
         Event::User(_) | Event::Interaction(_) | Event::Impression(_) | Event::Erase(_) | Event::Edge(_) => {
             let partition = event.person().map_or(0, |person| person.partition());
@@ -122,6 +124,8 @@ mod tests {
         let anonymous = Person::anonymous(Id::new("a1").unwrap());
         assert_eq!(route(&identify), Route::To(Place::of_person(&anonymous)));
         assert_eq!(Route::AllItems.places().count(), 64);
+        let nobodys = event(json!({"type": "retraction", "id": "e1", "time": 1}));
+        assert_eq!(route(&nobodys).places().count(), 1024);
         assert_eq!(Route::To(Place::of_person(&person)).places().count(), 1);
     }
 }
