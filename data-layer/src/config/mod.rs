@@ -26,7 +26,7 @@ pub use crate::keylist::Residency;
 pub use actions::{ActionId, Actions, Weight};
 pub use keep::{Keep, Pairing};
 pub use levels::{Calendar, LevelRule, Points};
-pub use live::{Backend, Live};
+pub use live::{Backend, Live, Shared};
 pub use log::{Log, Sync};
 pub use server::{ApiKey, Right, Secret, Server};
 pub use size::parse as parse_size;

@@ -58,9 +58,18 @@ pub(super) struct RawStream {
 /// One address or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Urls {
+pub(super) enum Urls {
     One(String),
     Some(Vec<String>),
+}
+
+impl Urls {
+    pub(super) fn list(&self) -> Vec<String> {
+        match self {
+            Self::One(url) => vec![url.clone()],
+            Self::Some(urls) => urls.clone(),
+        }
+    }
 }
 
 /// Checks them all; relative paths start from `folder`.
@@ -76,10 +85,7 @@ pub(super) fn check(
         check_name(&name).map_err(|detail| wrong("streams", detail))?;
         let span = raw.timeout.as_deref().map_or(Ok(1000), parse_span);
         let timeout = span.map_err(|detail| wrong(&at("timeout"), detail))?;
-        let urls = match raw.url {
-            Urls::One(url) => vec![url],
-            Urls::Some(urls) => urls,
-        };
+        let urls = raw.url.list();
         let authorities = raw.ca.map(|path| folder.join(path));
         let timeout = Duration::from_millis(timeout.unsigned_abs());
         let redis = Options { urls, cluster: raw.cluster, authorities, timeout };

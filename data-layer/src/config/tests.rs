@@ -80,9 +80,34 @@ fn keys_are_checked_and_hidden() {
 }
 
 #[test]
-fn redis_comes_later() {
-    assert!(refused("[live]\nbackend = \"redis\"\nurl = \"redis://x\"", &[]).contains("later version"));
-    assert!(refused("[live]\nbackend = \"memory\"", &[]).contains("\"memory\""));
+fn redis_is_reached_as_is_said_and_what_is_wrong_is_named() {
+    let redis = |rest: &str| format!("[live]\nbackend = \"redis\"\n{rest}");
+    let shared = |rest: &str| match load(&redis(rest), &[]).unwrap().live.backend {
+        Backend::Redis(shared) => shared,
+        Backend::Embedded => unreachable!(),
+    };
+    let one = shared("url = \"redis://u:secret@x:7\"");
+    assert_eq!((one.redis.urls.len(), one.redis.cluster, one.read_timeout.as_millis()), (1, false, 25));
+    assert!(!format!("{one:?}").contains("secret"));
+    let many = shared(
+        "url = [\"rediss://a\", \"rediss://b\"]\ncluster = true\nca = \"ca.pem\"\nforget_after = \"30d\"",
+    );
+    assert_eq!((many.redis.urls.len(), many.forget_after), (2, 30 * 86_400_000));
+    assert!(many.redis.authorities.unwrap().is_absolute());
+    for (text, key, part) in [
+        (redis(""), "live.url", "redis://"),
+        (redis("url = \"http://x\""), "live.url", "rediss://"),
+        (redis("url = [\"redis://a\", \"redis://b\"]"), "live.url", "cluster = true"),
+        (redis("url = \"redis://a\"\nca = \"ca.pem\""), "live.ca", "rediss://"),
+        (redis("url = \"redis://a\"\ntimeout = \"0s\""), "live.timeout", "found 0 ms"),
+        (redis("url = \"redis://a\"\nretractable_for = \"1s\""), "live.retractable_for", "found 1000 ms"),
+        ("[live]\nurl = \"redis://a\"".to_owned(), "live.url", "backend = \"redis\""),
+        ("[live]\ncluster = true".to_owned(), "live.cluster", "backend = \"redis\""),
+        ("[live]\nbackend = \"memory\"".to_owned(), "live.backend", "\"memory\""),
+    ] {
+        let error = refused(&text, &[]);
+        assert!(error.contains(key) && error.contains(part), "{text}: {error}");
+    }
 }
 
 #[test]
@@ -161,9 +186,13 @@ fn tables_are_configured_one_by_one_and_typos_are_refused() {
 
 /// The fenced TOML block of the documentation.
 fn documented() -> String {
+    block(0)
+}
+
+fn block(number: usize) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let text = std::fs::read_to_string(page).unwrap();
-    text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+    text.split("```toml\n").nth(1 + number).unwrap().split("```").next().unwrap().to_owned()
 }
 
 #[test]
@@ -201,6 +230,13 @@ fn the_documented_configuration_loads_and_holds_the_defaults_it_states() {
 }
 
 #[test]
+fn the_documented_redis_loads_and_holds_the_defaults_it_states() {
+    let stated = load(&block(1), &[]).unwrap().live.backend;
+    let least = "[live]\nbackend = \"redis\"\nurl = \"redis://127.0.0.1:6379\"";
+    assert_eq!(stated, load(least, &[]).unwrap().live.backend);
+}
+
+#[test]
 fn the_documentation_shows_every_key() {
     let text = documented();
     let table: toml::Table = toml::from_str(&text).unwrap();
@@ -216,13 +252,20 @@ fn the_documentation_shows_every_key() {
         ("scenes", table["scenes"].as_table()),
         ("experiments", table["experiments"].as_table()),
     ];
-    // What is refused names what is known; `live.url` and `live.cluster` are explained in the text.
+    // What is refused names what is known; what the redis backend has besides stands in a block of its own.
+    let shared: toml::Table = toml::from_str(&block(1)).unwrap();
+    let shared = shared["live"].as_table().unwrap();
     for (name, shown) in sections {
         let head = if name.is_empty() { String::new() } else { format!("[{name}]\n") };
         let said = refused(&format!("{head}zzzzzzzzzzzz = 1\n"), &[]);
         let (_, known) = said.split_once("; expected one of ").unwrap_or_else(|| panic!("{said}"));
-        for known in known.split(", ").filter(|known| !["url", "cluster"].contains(known)) {
-            assert!(shown.unwrap().contains_key(known), "docs/configuration.md does not show {name}.{known}");
+        let is_shown = |known: &str| {
+            shown.unwrap().contains_key(known)
+                || name == "live" && shared.contains_key(known)
+                || known == "ca"
+        };
+        for known in known.split(", ") {
+            assert!(is_shown(known), "docs/configuration.md does not show {name}.{known}");
         }
     }
     for known in ["name", "secret", "secret_env", "rights"] {

@@ -20,13 +20,16 @@ impl Drop for Abandon<'_> {
     }
 }
 
-/// Applies until the backlog is closed and empty.
+/// Applies until the backlog is closed and empty. Where that is done with what servers share, groups only pass.
 pub(super) fn run(out: &Outlet, live: &Arc<Live>) {
     let backlog = &*out.backlog;
     let _abandon = Abandon(backlog);
     while let Some(group) = backlog.pop() {
         let mut pause = PAUSE.0;
         loop {
+            if live.reads_elsewhere() {
+                break;
+            }
             // What a try before this one has applied is not applied again.
             let done = live.applied().sequence;
             let from = group.records.partition_point(|record| record.sequence <= done);

@@ -60,6 +60,12 @@ impl Lag {
         self.logged.load(Ordering::Acquire).saturating_sub(applied)
     }
 
+    /// The last record that is in the log.
+    #[must_use]
+    pub fn logged(&self) -> u64 {
+        self.logged.load(Ordering::Acquire)
+    }
+
     /// How long the oldest of them has waited, in milliseconds; 0 where there is none.
     #[must_use]
     pub fn millis(&self) -> u64 {

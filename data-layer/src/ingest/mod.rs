@@ -20,6 +20,7 @@ mod pipeline;
 mod prepare;
 mod read;
 mod rebuild;
+pub mod shared;
 pub mod snapshots;
 mod split;
 mod standing;
@@ -46,7 +47,7 @@ use tokio::sync::oneshot;
 use crate::archive::{Bell, Standing};
 use crate::config::{Actions, Config};
 use crate::live::Live;
-use crate::log::{Holds, Lock, Stream, Writer};
+use crate::log::{Holds, Lock};
 use crate::types::{Decision, Event, Millis, Position, Schema, time};
 use crate::{Error, Result};
 
@@ -116,6 +117,7 @@ struct Inner {
     archive: Option<Arc<Standing>>,
     snapshots: Option<Arc<Snapshots>>,
     rebuilding: Option<Arc<Rebuilding>>,
+    shared: Option<Arc<shared::Standing>>,
 }
 
 impl Ingest {
@@ -134,16 +136,14 @@ impl Ingest {
     /// As [`Ingest::open`].
     pub fn open_telling(config: &Config, told: &CatchUp) -> Result<Self> {
         let lock = Lock::take(&config.log.dir.join(&config.namespace))?;
-        let events = Writer::open(&config.events_folder(), Stream::Events, &config.namespace, draw())?;
+        let (events, decisions) = start::writers(config, draw())?;
         let producer = events.producer();
-        let decisions =
-            Writer::open(&config.decisions_folder(), Stream::Decisions, &config.namespace, producer)?;
         let mut dedupe = Dedupe::new(config.log.dedupe);
         let start::Started { live, maker } = start::state(config, Some(&mut dedupe), events.last(), told)?;
         let live = Arc::new(live);
         live.follow(producer);
-        let stats = Arc::new(Stats::default());
-        stats.lag.start_at(live.applied().sequence);
+        let (stats, growth) = (Arc::new(Stats::default()), events.growth());
+        stats.lag.start_at(events.last());
         let schema = live.schema();
         let (settled, fixed) = (Arc::new(ArcSwap::new(Arc::clone(&schema))), Arc::new(config.schema.clone()));
         let mut pipeline = Pipeline {
@@ -165,21 +165,22 @@ impl Ingest {
         let outlet = Arc::new(Outlet::new(&stats, &admission, &bell));
         let (out, applied) = (Arc::clone(&outlet), Arc::clone(&live));
         let log = start::spawn("weir-log", config, move || pipeline.run(&inbox, &out))?;
+        let sharing = start::share(config, &live, growth)?;
+        let shared = sharing.as_ref().map(|sharing| Arc::clone(sharing.standing()));
         let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
         let (snapshots, clock) = start::snapshots(config, &live, &jobs, &maker)?.unzip();
         let rebuild = start::rebuild(config, &live, &jobs, &maker, snapshots.as_ref())?;
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
-        let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref());
+        let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let archivist = start::archive(config, producer, &holds, &bell)?;
         let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
-        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist, clock, rebuild }));
-        let actions = Arc::clone(live.actions());
+        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist, clock, rebuild, sharing }));
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
                 admission,
                 ahead,
-                actions,
+                actions: Arc::clone(live.actions()),
                 live,
                 stats,
                 settled,
@@ -189,6 +190,7 @@ impl Ingest {
                 archive,
                 snapshots,
                 rebuilding,
+                shared,
             }),
         })
     }
@@ -209,6 +211,12 @@ impl Ingest {
     #[must_use]
     pub fn live(&self) -> &Arc<Live> {
         &self.inner.live
+    }
+
+    /// How this server gets on with the others, where they share a Redis.
+    #[must_use]
+    pub fn shared(&self) -> Option<&shared::Standing> {
+        self.inner.shared.as_deref()
     }
 
     /// The room for bodies, and whether the log takes any.

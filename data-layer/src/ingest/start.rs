@@ -11,17 +11,25 @@ use parking_lot::Mutex;
 use super::dedupe::{self, Dedupe};
 use super::jobs::Job;
 use super::rebuild::{Rebuild, Rebuilding};
+use super::shared::Sharing;
 use super::snapshots::{self, Clockwork, Snapshots};
 use crate::archive::{Archivist, Bell, Store, Work};
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
-use crate::log::{self, EntryRef, Holds, Stream, entries::segments, format, record};
-use crate::types::Record;
+use crate::log::{self, EntryRef, Growth, Holds, Stream, Writer, entries::segments, format, record};
+use crate::types::{Event, Record};
 use crate::{Error, Result};
 
 /// Records that are applied together at a start: enough for two threads to be busy, and some tens of megabytes.
 const TOGETHER: usize = 64 * 1024;
+
+/// The logs of events and of decisions, the first with a drawn number where it is new.
+pub(super) fn writers(config: &Config, drawn: u64) -> Result<(Writer, Writer)> {
+    let events = Writer::open(&config.events_folder(), Stream::Events, &config.namespace, drawn)?;
+    let (folder, producer) = (config.decisions_folder(), events.producer());
+    Ok((events, Writer::open(&folder, Stream::Decisions, &config.namespace, producer)?))
+}
 
 /// Starts a thread of that name.
 pub(super) fn spawn<T: Send + 'static>(
@@ -76,13 +84,31 @@ pub(super) fn state(
     told: &CatchUp,
 ) -> Result<Started> {
     told.begin(0, last);
-    let (live, maker) = match snapshot(config, dedupe.as_deref_mut())? {
+    let snapshot = match dedupe.is_some() && is_shared(config) {
+        true => None,
+        false => snapshot(config, dedupe.as_deref_mut())?,
+    };
+    let (live, maker) = match snapshot {
         Some(loaded) => (loaded.live, loaded.head.maker),
         None => (Live::before(config), snapshots::maker(config)),
     };
     told.begin(live.applied().sequence, last);
     replay(config, &live, dedupe, told)?;
     Ok(Started { live, maker })
+}
+
+/// Whether servers share what the live side is made of: who serves then has it from there, and no snapshots of its own; who only reads has
+/// this log alone.
+fn is_shared(config: &Config) -> bool {
+    matches!(config.live.backend, Backend::Redis(_))
+}
+
+/// Starts this server's part in what servers share, where the configuration says so. Nothing of its log counts before all partitions have
+/// taken it.
+pub(super) fn share(config: &Config, live: &Arc<Live>, growth: Arc<Growth>) -> Result<Option<Sharing>> {
+    let Backend::Redis(shared) = &config.live.backend else { return Ok(None) };
+    live.applied.send_replace(0);
+    Sharing::start(config, shared, live, growth).map(Some)
 }
 
 /// The newest snapshot of this log that is good. One of other rules serves until state is made anew, which who only reads does at once where
@@ -120,6 +146,7 @@ fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loade
 fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &CatchUp) -> Result<()> {
     let (folder, after) = (config.events_folder(), live.applied().sequence);
     let with_keys = dedupe.is_some();
+    let elsewhere = with_keys && is_shared(config);
     let decode = |entry: EntryRef<'_>| {
         if entry.kind == format::VOID || entry.sequence <= after {
             return Ok(None);
@@ -139,8 +166,12 @@ fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &
     let from = if after == 0 { 0 } else { after + 1 };
     let mut records = Vec::new();
     let apply = |records: &mut Vec<Record>| {
+        let last = records.last().map(|record| record.sequence);
+        if elsewhere {
+            records.retain(|record| matches!(record.event, Event::Schema(_)));
+        }
         live.apply(records)?;
-        records.last().into_iter().for_each(|last| told.reach(last.sequence));
+        last.into_iter().for_each(|last| told.reach(last));
         records.clear();
         Ok::<_, Error>(())
     };
@@ -177,7 +208,7 @@ pub(super) fn snapshots(
     jobs: &Sender<Job>,
     maker: &Maker,
 ) -> Result<Option<(Arc<Snapshots>, Clockwork)>> {
-    let Some(every) = config.live.snapshots.every else { return Ok(None) };
+    let Some(every) = config.live.snapshots.every.filter(|_| !is_shared(config)) else { return Ok(None) };
     let snapshots = Arc::new(Snapshots::new(config, Arc::clone(live), maker.clone())?);
     let every = Duration::from_millis(every.unsigned_abs());
     let clock = Clockwork::start(config, Arc::clone(&snapshots), jobs.clone(), every)?;
@@ -209,10 +240,11 @@ pub(super) fn rebuild(
 pub(super) fn holds(
     snapshots: Option<&Arc<Snapshots>>,
     rebuilding: Option<&Arc<Rebuilding>>,
+    sharing: Option<&Sharing>,
 ) -> Arc<Mutex<Vec<Arc<dyn Holds>>>> {
     let one = snapshots.map(|snapshots| Arc::clone(snapshots) as Arc<dyn Holds>);
     let two = rebuilding.map(|rebuilding| Arc::clone(rebuilding) as Arc<dyn Holds>);
-    Arc::new(Mutex::new(one.into_iter().chain(two).collect()))
+    Arc::new(Mutex::new(one.into_iter().chain(two).chain(sharing.map(Sharing::holds)).collect()))
 }
 
 /// Starts the thread that archives, where the configuration names an archive.

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use super::dedupe::Dedupe;
 use super::jobs::Job;
 use super::rebuild::Rebuild;
+use super::shared::Sharing;
 use super::snapshots::Clockwork;
 use crate::archive::Archivist;
 use crate::log::Lock;
@@ -20,12 +21,13 @@ pub(super) struct Threads {
     pub archive: Option<Archivist>,
     pub clock: Option<Clockwork>,
     pub rebuild: Option<Rebuild>,
+    pub sharing: Option<Sharing>,
 }
 
 impl Threads {
     /// Ends them: what came is written and synced, then applied, then a last snapshot is taken.
     pub(super) fn close(self, jobs: &Sender<Job>) -> Result<()> {
-        let Self { log, apply, archive, clock, rebuild } = self;
+        let Self { log, apply, archive, clock, rebuild, sharing } = self;
         // It asks the log thread; what it has not done the next start begins again.
         drop(rebuild);
         // A thread that has ended already has dropped its end; joining tells why.
@@ -38,6 +40,8 @@ impl Threads {
         let applied = apply.join().map_err(|_| failed("apply"));
         // What it has not archived it does at the next start.
         drop(archive);
+        // What it has not sent it sends at the next start.
+        drop(sharing);
         let lock = match logged {
             Ok((dedupe, lock)) => {
                 if let Some(clock) = clock {

@@ -19,6 +19,7 @@ pub mod marks;
 pub mod merge;
 pub mod people;
 mod ranked;
+pub mod redis;
 mod replace;
 pub mod row;
 pub mod sieve;
@@ -32,8 +33,8 @@ pub mod together;
 pub mod trending;
 pub mod user;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -55,6 +56,7 @@ pub use levels::Tally;
 pub use marks::{Mark, Marks};
 pub use merge::Stamp;
 pub use people::{EmbeddedPeople, People};
+pub use redis::{Elsewhere, Looks};
 pub use row::Row;
 pub use ties::{Side, Tie, Ties};
 pub use together::Together;
@@ -137,6 +139,7 @@ pub struct Live {
     pub(crate) items: RwLock<ItemTable>,
     pub(crate) lists: RwLock<Lists>,
     pub(crate) people: EmbeddedPeople,
+    elsewhere: OnceLock<Elsewhere>,
     /// Held by whoever applies.
     pub(crate) deeds: Mutex<Deeds>,
     /// What item partitions pass on copies of, where there are such.
@@ -163,6 +166,7 @@ impl Live {
             schema: ArcSwap::from_pointee(schema),
             lists: RwLock::default(),
             people: EmbeddedPeople::default(),
+            elsewhere: OnceLock::new(),
             deeds: Mutex::new(Deeds::new(keep.deeds)),
             copies: Mutex::default(),
             cut: snapshot::Cut::default(),
@@ -199,7 +203,7 @@ impl Live {
     /// The store of people.
     #[must_use]
     pub fn people(&self) -> &dyn People {
-        &self.people
+        if self.elsewhere.get().is_some() { self } else { &self.people }
     }
 
     /// The state of one person at once, where it is in this process.
@@ -270,7 +274,7 @@ impl Live {
         self
     }
 
-    /// Says which log this store follows; positions of others are never waited for.
+    /// Says which log this store follows; positions of others are waited for where servers share a Redis, and nowhere else.
     pub fn follow(&self, producer: u64) {
         self.producer.store(producer, Ordering::Release);
     }
@@ -281,11 +285,14 @@ impl Live {
         Position { producer: self.producer.load(Ordering::Acquire), sequence: *self.applied.borrow() }
     }
 
-    /// Waits until a position has been applied; `false` where it took longer, or is a position of another log. Needs a tokio
+    /// Waits until a position has been applied; `false` where it took longer, or is a position of a log that this server knows nothing of. Needs a tokio
     /// runtime with time.
     pub async fn wait_for(&self, position: Position, at_most: Duration) -> bool {
         if position.producer != self.producer.load(Ordering::Acquire) {
-            return false;
+            return match self.elsewhere.get() {
+                Some(elsewhere) => elsewhere.wait_for(position, at_most).await,
+                None => false,
+            };
         }
         if *self.applied.borrow() >= position.sequence {
             return true;

@@ -138,15 +138,7 @@ impl PeopleSide<'_> {
     /// What somebody's recent actions still know of a deed that the directory has forgotten.
     fn recall(&self, person: &Person, key: u64) -> Option<Deed> {
         let state = self.people.get(person)?;
-        let acted = state.actions.iter().find(|acted| acted.key == key)?;
-        Some(Deed {
-            item: acted.item,
-            action: Some(acted.action),
-            offset: acted.offset,
-            value: acted.value,
-            time: acted.time,
-            key,
-        })
+        recalled(&state, key)
     }
 
     /// An edge is kept with both of its ends. It is a statement, as an attribute is: it is kept of who wants nothing learnt, too.
@@ -272,8 +264,21 @@ fn drop_tie(kept: &mut Kept, name: &Id) -> bool {
     named
 }
 
+/// What recent actions still know of what was done under a key.
+pub(in crate::ingest) fn recalled(state: &UserState, key: u64) -> Option<Deed> {
+    let acted = state.actions.iter().find(|acted| acted.key == key)?;
+    Some(Deed {
+        item: acted.item,
+        action: Some(acted.action),
+        offset: acted.offset,
+        value: acted.value,
+        time: acted.time,
+        key,
+    })
+}
+
 /// Whether a rule asks on which calendar day something was done.
-fn counts_by_day(deed: &Deed, around: &Around<'_>) -> bool {
+pub(in crate::ingest) fn counts_by_day(deed: &Deed, around: &Around<'_>) -> bool {
     deed.action.is_some_and(|action| around.keep.levels.iter().any(|rule| rule.points(action).is_some()))
 }
 
@@ -283,7 +288,7 @@ fn number(kept: &mut Kept, person: &Person, deeds: &mut Deeds) -> u32 {
 }
 
 /// Key of an interaction without an id: of its content.
-fn content_key(event: &Interaction) -> u64 {
+pub(in crate::ingest) fn content_key(event: &Interaction) -> u64 {
     let mut hash = Xxh3::new();
     for part in [event.item.as_str().as_bytes(), event.action.as_bytes()] {
         hash.update(part);

@@ -1,7 +1,8 @@
 //! The state of one person as bytes, by ids and names instead of numbers of this process, and back. What is stored, sent, or put into
 //! snapshots and backups. The same state gives the same bytes in every process. The form is in `docs/formats.md`.
 
-pub(in crate::live) mod parts;
+pub mod kept;
+pub(crate) mod parts;
 pub(crate) mod wire;
 
 use rustc_hash::FxHashMap;

@@ -38,13 +38,13 @@ pub(super) fn read_attributes(read: &mut Read<'_>) -> Said<BTreeMap<String, Fiel
     Ok(all)
 }
 
-pub(in crate::live) fn write_stamp(wire: &mut Wire, stamp: &Stamp) {
+pub(crate) fn write_stamp(wire: &mut Wire, stamp: &Stamp) {
     wire.signed(stamp.time.into());
     wire.0.push(stamp.priority);
     wire.0.push(u8::from(stamp.present));
 }
 
-pub(in crate::live) fn read_stamp(read: &mut Read<'_>) -> Said<Stamp> {
+pub(crate) fn read_stamp(read: &mut Read<'_>) -> Said<Stamp> {
     Ok(Stamp { time: read.signed()?, priority: read.byte()?, present: read.byte()? != 0 })
 }
 
