@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use data_layer::ingest::Ingest;
 use data_layer::publish::remote::Source;
+use data_layer::shared::Lane;
 use metrics::{Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -19,7 +20,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 34] = [
+const HELP: [(&str, &str); 41] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -43,6 +44,16 @@ const HELP: [(&str, &str); 34] = [
     ("weir_log_sync_microseconds_total", "time that took"),
     ("weir_log_failed", "1 while the event log can't be written, such as on a full disk"),
     ("weir_dedupe_bytes", "memory for what makes an event a repeat"),
+    (
+        "weir_shared_lag_records",
+        "records in the event log that Redis has not confirmed, or that do not count yet",
+    ),
+    ("weir_shared_owned_partitions", "partitions that this server works on, by lane"),
+    ("weir_shared_records_total", "records that this server took from partitions, by lane and outcome"),
+    ("weir_shared_refused_total", "batches that another server was faster with, by lane"),
+    ("weir_shared_resent_total", "records that were sent to Redis again"),
+    ("weir_shared_deltas_total", "deltas of items that were read"),
+    ("weir_shared_away", "1 while Redis takes no events; they wait in the log"),
     ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
     ("weir_snapshots_total", "snapshots of the live side since the start, by outcome"),
     ("weir_snapshot_bytes", "bytes of the newest that this process took"),
@@ -205,6 +216,32 @@ impl Metrics {
         }
     }
 
+    /// How the server gets on with the others, where they share a Redis.
+    fn shared(&self, ingest: &Ingest, applied: u64) {
+        let Some(shared) = ingest.shared() else { return };
+        let gauge = |name, labels: &[(&'static str, &str)], value: u64| {
+            self.recorder.register_gauge(&key(name, labels), &META).set(value as f64);
+        };
+        let count = |name, labels: &[(&'static str, &str)], now| {
+            self.recorder.register_counter(&key(name, labels), &META).absolute(now);
+        };
+        let logged = ingest.stats().lag.logged();
+        gauge("weir_log_lag_records", &[], logged.saturating_sub(applied));
+        for (until, at) in [("forwarded", shared.forwarded()), ("counts", applied)] {
+            gauge("weir_shared_lag_records", &[("until", until)], logged.saturating_sub(at));
+        }
+        for (lane, of) in [("people", shared.of(Lane::People)), ("items", shared.of(Lane::Items))] {
+            gauge("weir_shared_owned_partitions", &[("lane", lane)], of.owned());
+            for (outcome, now) in [("taken", of.records()), ("repeated", of.repeated())] {
+                count("weir_shared_records_total", &[("lane", lane), ("outcome", outcome)], now);
+            }
+            count("weir_shared_refused_total", &[("lane", lane)], of.refused());
+        }
+        count("weir_shared_resent_total", &[], shared.resent());
+        count("weir_shared_deltas_total", &[], shared.deltas());
+        gauge("weir_shared_away", &[], u64::from(shared.is_away()));
+    }
+
     /// What keeps newer generations from being served, and how it goes with the store that tables are pulled from.
     fn source(&self, engine: &Engine) {
         let gauge = |name, value: f64| self.recorder.register_gauge(&key(name, &[]), &META).set(value);
@@ -245,6 +282,7 @@ impl Metrics {
                 self.recorder.register_counter(&key, &META).absolute(now);
             }
             self.log(ingest);
+            self.shared(ingest, engine.live().applied().sequence);
         }
         self.tables(engine);
         self.source(engine);

@@ -63,7 +63,11 @@ async fn known(engine: &Engine, request: &Request, trip: &mut Trip) -> Reader {
     let state = match engine.live().people().read(&who).await {
         Ok(mut found) => found.pop().flatten(),
         Err(error) => {
-            trip.left_out("read.person", "error", error.to_string());
+            trip.left_out(
+                "read.person",
+                "error",
+                format!("{error}; what is known of the person is left out"),
+            );
             None
         }
     };

@@ -36,8 +36,8 @@ pub struct Ready {
     pub models: BTreeMap<String, u32>,
     /// Position of the log that counts.
     pub position: String,
-    /// What does not keep it from serving: generations that are not served, not published, not pulled, or damaged, state that is made anew, and
-    /// why. Left out where all is well.
+    /// What does not keep it from serving: generations that are not served, not published, not pulled, or damaged, state that is made anew, a
+    /// Redis that is away or may drop keys, and why. Left out where all is well.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub degraded: Vec<FieldError>,
 }
@@ -93,6 +93,11 @@ fn degraded(engine: &Engine) -> Vec<FieldError> {
         all.extend(standing.error.map(|detail| FieldError { pointer: "/source".to_owned(), detail }));
         all.extend(standing.tables.into_iter().map(|(name, detail)| at("source", &name, detail)));
     }
+    if let Some(shared) = engine.ingest().and_then(Ingest::shared) {
+        all.extend(shared.unfit().map(|detail| at("live", "redis", detail)));
+        let away = "Redis takes no events; they wait in the log".to_owned();
+        all.extend(shared.is_away().then(|| at("live", "redis", away)));
+    }
     all
 }
 
@@ -103,6 +108,10 @@ fn missing(engine: &Engine) -> Vec<FieldError> {
     let mut missing = BTreeMap::new();
     if let Some(faults) = engine.unfit() {
         missing.insert("/scenes".to_owned(), format!("what runs is older than what is published: {faults}"));
+    }
+    if engine.ingest().and_then(Ingest::shared).is_some_and(|shared| !shared.caught_up()) {
+        let detail = "what servers share through Redis has not been read since the start".to_owned();
+        missing.insert("/live/redis".to_owned(), detail);
     }
     for work in engine.scenes().every_work() {
         for table in work.tables.iter().filter(|name| snapshot.table(name).is_none()) {

@@ -81,7 +81,9 @@ impl Error {
             Self::Data(data_layer::Error::NotFound { .. }) => Refusal::new(404, self.to_string()),
             Self::Data(data_layer::Error::Invalid { .. }) => Refusal::new(422, self.to_string()),
             Self::Data(data_layer::Error::Busy { why: Busy::Full }) => Refusal::new(429, self.to_string()),
-            Self::Data(data_layer::Error::Busy { .. }) => Refusal::new(503, self.to_string()),
+            Self::Data(data_layer::Error::Busy { .. } | data_layer::Error::Store { .. }) => {
+                Refusal::new(503, self.to_string())
+            }
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Refusal::new(500, "the server failed; its log says why")
