@@ -20,7 +20,8 @@ use data_layer::Result;
 use data_layer::log::Entry;
 use data_layer::shared::{
     Arrived, Begun, Found, Gather, Lane, Link, Member, Message, Needs, Notes, Options, Outbox, Outcome,
-    Overlook, Owner, Packed, Partitions, Place, Records, Sender, StreamId, Sum, Tail, Unpacked, Which, Work,
+    Overlook, Owner, Packed, Partitions, Place, Records, Sender, StreamId, Sum, Tail, Tailed, Unpacked,
+    Which, Work,
 };
 use data_layer::types::{Id, Person};
 use not_run::not_run;

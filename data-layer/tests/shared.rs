@@ -197,14 +197,11 @@ fn person_beside(who: &Person) -> Person {
 
 /// A commit that takes one more entry, sets one state, and sends one message.
 fn step(on: &Place, expected: &Mark, token: u64, who: &Person, state: Option<&str>) -> Commit {
-    let next = Mark {
-        token,
-        at: StreamId { ms: expected.at.ms + 1, number: 0 },
-        sent: expected.sent + 1,
-        taken: [(LOG, token)].into(),
-    };
-    let states = vec![(who.clone(), state.map(|state| state.as_bytes().to_owned()))];
+    let at = StreamId { ms: expected.at.ms + 1, number: 0 };
+    let mut next = Mark { token, at, taken: [(LOG, token)].into(), ..expected.clone() };
     let messages = vec![Message { to: None, kind: token as u8, payload: Vec::new() }];
+    next.send(&messages);
+    let states = vec![(who.clone(), state.map(|state| state.as_bytes().to_owned()))];
     let notes = Vec::new();
     Commit { place: *on, expected: expected.clone(), next, states, notes, messages, ids: Vec::new() }
 }

@@ -1,6 +1,9 @@
 //! The second stream: what happens to items is gathered by item partition, made less by adding up what adds up, and read by every server from
 //! where it stands. Not for what adds up to what: that is a [`Sum`].
 
+use std::time::{Duration, Instant};
+
+use super::message::chained;
 use super::work::{Begun, Found, Needs, Notes};
 use super::{Arrived, Lane, Message, Outcome, Packed, Partitions, Place, StreamId, Which, Work};
 use crate::types::Millis;
@@ -8,6 +11,8 @@ use crate::{Error, Result};
 
 /// Entries read of one partition at once.
 const MOST_ENTRIES: usize = 64;
+/// How often it is looked at whether Redis still has what was read, while nothing comes.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// Makes many records about items into fewer that come to the same, in whatever order partitions are read.
 pub trait Sum: Send {
@@ -64,61 +69,102 @@ pub struct Delta {
 #[derive(Debug)]
 pub struct Tail {
     partitions: Partitions,
-    /// The last message read, by partition.
-    at: Vec<u64>,
+    /// The last message taken, by partition: its number, and what all messages up to it come to.
+    at: Vec<StreamId>,
+    /// The last message read.
+    read: Vec<StreamId>,
+    checked: Option<Instant>,
+}
+
+/// What a [`Tail`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tailed {
+    /// What came, in order within each partition; nothing where all was read.
+    Came(Vec<Delta>),
+    /// Redis has not what was read before, or other messages: it lost some. What is known of items must be read again from the beginning.
+    Lost,
 }
 
 impl Tail {
-    /// Behind these messages, by partition: those of a snapshot, or zeros.
+    /// Behind these messages, by partition: those of a snapshot, or [`Tail::beginning`].
     ///
     /// # Errors
     /// [`Error::Invalid`] where they are not as many as there are item partitions.
-    pub fn new(partitions: Partitions, at: Vec<u64>) -> Result<Self> {
+    pub fn new(partitions: Partitions, at: Vec<StreamId>) -> Result<Self> {
         let expected = usize::from(Lane::Items.partitions());
         if at.len() != expected {
             let detail = format!("expected positions of {expected} item partitions, found {}", at.len());
             return Err(Error::invalid("snapshot", detail));
         }
-        Ok(Self { partitions, at })
+        Ok(Self { partitions, read: at.clone(), at, checked: None })
     }
 
-    /// The last message read, by partition.
+    /// Before the first message of every partition.
     #[must_use]
-    pub fn at(&self) -> &[u64] {
+    pub fn beginning() -> Vec<StreamId> {
+        vec![StreamId::default(); Lane::Items.partitions().into()]
+    }
+
+    /// The last message taken, by partition.
+    #[must_use]
+    pub fn at(&self) -> &[StreamId] {
         &self.at
     }
 
-    /// What came since the last call, in order within each partition; nothing where all was read.
+    /// What came since the last call of [`Tail::take`].
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Invalid`] for a message that can't be read, and where messages between are missing: they were
-    /// trimmed, or Redis lost them, and a newer snapshot is needed. Nothing is taken then.
-    pub async fn read(&mut self) -> Result<Vec<Delta>> {
-        let after: Vec<(Place, StreamId)> = Lane::Items
-            .places()
-            .zip(&self.at)
-            .map(|(place, at)| (place, StreamId { ms: *at, number: 1 }))
-            .collect();
-        let found = self.partitions.entries(Which::Out, &after, MOST_ENTRIES).await?;
-        let (mut deltas, mut at) = (Vec::new(), self.at.clone());
+    /// trimmed, and a newer snapshot is needed.
+    pub async fn read(&mut self) -> Result<Tailed> {
+        let places: Vec<Place> = Lane::Items.places().collect();
+        let after = places.iter().zip(&self.at).map(|(place, at)| (*place, behind(at.ms)));
+        let found = self.partitions.entries(Which::Out, &after.collect::<Vec<_>>(), MOST_ENTRIES).await?;
+        if found.is_empty() && self.has_lost(&places).await? {
+            return Ok(Tailed::Lost);
+        }
+        let mut deltas = Vec::new();
+        self.read.clone_from(&self.at);
         for (place, entries) in found {
-            let last = &mut at[usize::from(place.partition)];
+            let last = &mut self.read[usize::from(place.partition)];
             for entry in entries {
                 let wrong = |detail| Error::invalid(format!("message {} of {place}", entry.id), detail);
-                if entry.id.ms != *last + 1 {
+                if entry.id.ms != last.ms + 1 {
                     let detail = format!(
                         "expected {}: those between were trimmed, start from a newer snapshot",
-                        *last + 1
+                        last.ms + 1
                     );
                     return Err(wrong(detail));
                 }
+                if entry.id.number != chained(last.number, &entry.bytes) {
+                    return Ok(Tailed::Lost);
+                }
                 let Message { kind, payload, .. } = Message::decode(&entry.bytes).map_err(wrong)?;
                 deltas.push(Delta { place, number: entry.id.ms, kind, payload });
-                *last = entry.id.ms;
+                *last = entry.id;
             }
         }
-        self.at = at;
-        Ok(deltas)
+        Ok(Tailed::Came(deltas))
+    }
+
+    /// Moves behind what was read last.
+    pub fn take(&mut self) {
+        self.at.clone_from(&self.read);
+    }
+
+    /// Whether partitions have not sent what was taken; looked at now and then.
+    async fn has_lost(&mut self, places: &[Place]) -> Result<bool> {
+        if self.checked.is_some_and(|checked| checked.elapsed() < CHECK) {
+            return Ok(false);
+        }
+        for (mark, at) in self.partitions.marks(places).await.into_iter().zip(&self.at) {
+            let mark = mark?;
+            if mark.sent < at.ms || mark.sent == at.ms && mark.chain != at.number {
+                return Ok(true);
+            }
+        }
+        self.checked = Some(Instant::now());
+        Ok(false)
     }
 
     /// Says that a snapshot of these positions needs what came after it, for `life` milliseconds.
@@ -127,9 +173,14 @@ impl Tail {
     /// [`Error::Store`].
     pub async fn hold(&self, name: &str, life: Millis) -> Result<()> {
         for (place, at) in Lane::Items.places().zip(&self.at) {
-            let from = StreamId { ms: *at + 1, number: 0 };
+            let from = StreamId { ms: at.ms + 1, number: 0 };
             self.partitions.hold(Which::Out, place, name, from, life).await?;
         }
         Ok(())
     }
+}
+
+/// Behind a message, whatever it and those before it come to.
+pub(super) fn behind(number: u64) -> StreamId {
+    StreamId { ms: number, number: u64::MAX }
 }

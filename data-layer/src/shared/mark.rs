@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::Message;
+use super::message::chained;
+
 /// Version of the bytes that this program writes.
 const VERSION: u8 = 1;
 /// Bytes of one sender.
 const SENDER: usize = 17;
 /// Bytes before the senders.
-const HEAD: usize = 1 + 8 + 16 + 8;
+const HEAD: usize = 1 + 8 + 16 + 8 + 8;
 
 /// Number of an entry in a stream, as Redis gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -89,6 +92,8 @@ pub struct Mark {
     pub at: StreamId,
     /// Number of the last message sent on; 0 before the first.
     pub sent: u64,
+    /// What all messages sent on come to: the hash of each is seeded with that of those before it.
+    pub chain: u64,
     /// Last sequence taken, by sender.
     pub taken: BTreeMap<Sender, u64>,
 }
@@ -100,6 +105,12 @@ impl Mark {
         self.taken.get(&sender).copied().unwrap_or(0)
     }
 
+    /// Moves behind messages that are sent on.
+    pub fn send(&mut self, messages: &[Message]) {
+        self.sent += messages.len() as u64;
+        self.chain = messages.iter().fold(self.chain, |chain, message| chained(chain, &message.encode()));
+    }
+
     /// Its bytes; none for the mark of a partition where nothing was committed yet.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -108,7 +119,7 @@ impl Mark {
         }
         let mut bytes = Vec::with_capacity(HEAD + SENDER * self.taken.len());
         bytes.push(VERSION);
-        for number in [self.token, self.at.ms, self.at.number, self.sent] {
+        for number in [self.token, self.at.ms, self.at.number, self.sent, self.chain] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         for (sender, sequence) in &self.taken {
@@ -134,7 +145,7 @@ impl Mark {
             return Err(wrong());
         }
         let (head, senders) = rest.split_at(HEAD - 1);
-        let (token, sent) = (u64_at(head, 0), u64_at(head, 24));
+        let (token, sent, chain) = (u64_at(head, 0), u64_at(head, 24), u64_at(head, 32));
         let at = StreamId { ms: u64_at(head, 8), number: u64_at(head, 16) };
         let mut taken = BTreeMap::new();
         for one in senders.chunks_exact(SENDER) {
@@ -142,7 +153,7 @@ impl Mark {
             let sender = sender.ok_or_else(|| format!("unknown kind of sender {} in a mark", one[0]))?;
             taken.insert(sender, u64_at(one, 9));
         }
-        Ok(Self { token, at, sent, taken })
+        Ok(Self { token, at, sent, chain, taken })
     }
 }
 
@@ -160,7 +171,13 @@ mod tests {
     fn mark() -> Mark {
         let place = Place { lane: Lane::People, partition: 17 };
         let taken = [(Sender::Log(0xc0ffee), 42), (Sender::Place(place), 7)];
-        Mark { token: 9, at: StreamId { ms: 1_770_000_000_000, number: 3 }, sent: 5, taken: taken.into() }
+        Mark {
+            token: 9,
+            at: StreamId { ms: 1_770_000_000_000, number: 3 },
+            sent: 5,
+            chain: 6,
+            taken: taken.into(),
+        }
     }
 
     #[test]

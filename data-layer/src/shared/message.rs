@@ -1,7 +1,15 @@
 //! What a partition sends on: to another partition, or to every server. As bytes: the lane and number of the partition, what the payload
 //! is, and the payload. Not for what it means: that is the sender's and the receiver's.
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::{Lane, Place};
+
+/// What messages come to with one more: each is numbered with this, so that whoever has read some can tell whether others follow than those
+/// that he read lead to.
+pub(super) fn chained(before: u64, message: &[u8]) -> u64 {
+    xxh3_64_with_seed(message, before)
+}
 
 /// Bytes before the payload.
 const HEAD: usize = 4;

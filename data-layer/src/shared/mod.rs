@@ -45,7 +45,7 @@ mod trim;
 pub mod work;
 
 pub use follower::Follower;
-pub use items::{Delta, Gather, Sum, Tail};
+pub use items::{Delta, Gather, Sum, Tail, Tailed};
 pub use keys::{Lane, NoteKey, Place};
 pub use link::{Link, Options};
 pub use mark::{Mark, Sender, StreamId};

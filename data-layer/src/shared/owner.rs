@@ -283,7 +283,7 @@ impl<W: Work> Owner<W> {
         self.token = self.token.wrapping_add(1);
         let mut next = batch.next;
         next.token = self.token;
-        next.sent += outcome.messages.len() as u64;
+        next.send(&outcome.messages);
         let Outcome { states, notes, messages } = outcome;
         let commit = Commit { place: batch.place, expected, next, states, notes, messages, ids: batch.ids };
         Ready {

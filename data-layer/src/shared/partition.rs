@@ -7,7 +7,7 @@ use redis::Value;
 
 use super::keys::{Keys, NoteKey};
 use super::link::Ask;
-use super::message::Message;
+use super::message::{Message, chained};
 use super::packet::Packet;
 use super::script::{self, Call};
 use super::states::get;
@@ -269,6 +269,16 @@ impl Partitions {
                 format!("expected {} + {} messages, found {}", expected.sent, messages.len(), next.sent);
             return wrong(detail);
         }
+        let mut chain = expected.chain;
+        let numbered = (expected.sent + 1..).zip(messages).map(|(ms, message)| {
+            let bytes = message.encode();
+            chain = chained(chain, &bytes);
+            (StreamId { ms, number: chain }, bytes)
+        });
+        let numbered: Vec<(StreamId, Vec<u8>)> = numbered.collect();
+        if next.chain != chain {
+            return wrong("expected a mark behind its messages".to_owned());
+        }
         let mut keys = vec![
             self.keys.mark(*place),
             self.keys.out(*place),
@@ -296,9 +306,9 @@ impl Partitions {
             .arg(states.len().to_string())
             .arg(self.note_life.to_string())
             .arg(messages.len().to_string());
-        for (number, message) in (expected.sent + 1..).zip(messages) {
-            call.push(number.to_string());
-            call.push(message.encode());
+        for (id, bytes) in numbered {
+            call.push(id.to_string());
+            call.push(bytes);
         }
         for (_, state) in states {
             call.push(state.as_deref().unwrap_or_default());

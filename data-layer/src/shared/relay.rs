@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::items::behind;
 use super::partition::Entry;
 use super::{Appended, Message, Packed, Packet, Partitions, Place, Sender, StreamId, Which};
 use crate::{Error, Result};
@@ -62,10 +63,8 @@ impl Relay {
     }
 
     async fn some(&mut self, places: &[Place]) -> Result<usize> {
-        let after: Vec<(Place, StreamId)> = places
-            .iter()
-            .map(|place| (*place, StreamId { ms: self.done.get(place).copied().unwrap_or(0), number: 1 }))
-            .collect();
+        let after: Vec<(Place, StreamId)> =
+            places.iter().map(|place| (*place, behind(self.done.get(place).copied().unwrap_or(0)))).collect();
         let found = self.partitions.entries(Which::Out, &after, MOST_MESSAGES).await?;
         let mut packets = Vec::new();
         for (from, entries) in &found {

@@ -22,7 +22,8 @@ impl Sum for Numbers {
 fn tailed(tail: &mut Tail, runtime: &Runtime, count: u64) -> (u64, u64, u64) {
     let mut all = (0, 0, 0);
     wait_until("not all that happened to items was sent on", || {
-        let Ok(deltas) = runtime.block_on(tail.read()) else { return false };
+        let Ok(Tailed::Came(deltas)) = runtime.block_on(tail.read()) else { return false };
+        tail.take();
         for delta in deltas {
             let (of, sum) = delta.payload.split_at(8);
             let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
@@ -44,7 +45,7 @@ fn what_happens_to_items_reaches_every_server_once_and_in_fewer_messages() {
         Owner::new(on.clone(), member, 1000, Gather(Numbers))
     });
     let overlooks = [gatherers[0].overlook(), gatherers[1].overlook()];
-    let mut early = Tail::new(on.clone(), vec![0; 64]).unwrap();
+    let mut early = Tail::new(on.clone(), Tail::beginning()).unwrap();
     std::thread::scope(|scope| {
         for gatherer in gatherers {
             let handle = runtime.handle().clone();
@@ -63,15 +64,24 @@ fn what_happens_to_items_reaches_every_server_once_and_in_fewer_messages() {
             assert_eq!((count, sum), (10_000, 10_000 * 10_001 / 2));
             assert!(messages < 10_000, "{messages} messages");
             // A server that comes later learns the same, and one that stands there nothing more.
-            let mut late = Tail::new(on.clone(), vec![0; 64]).unwrap();
+            let mut late = Tail::new(on.clone(), Tail::beginning()).unwrap();
             assert_eq!(tailed(&mut late, &runtime, 10_000), (count, sum, messages));
             let mut there = Tail::new(on.clone(), late.at().to_vec()).unwrap();
-            assert!(runtime.block_on(there.read()).unwrap().is_empty());
+            assert_eq!(runtime.block_on(there.read()).unwrap(), Tailed::Came(Vec::new()));
+            // Other messages than those that were read, and fewer, are noticed.
+            let mut other = late.at().to_vec();
+            (other[3].ms, other[3].number) = (other[3].ms - 1, other[3].number ^ 1);
+            let mut ahead = late.at().to_vec();
+            ahead[3].ms += 1;
+            for at in [other, ahead] {
+                let mut lost = Tail::new(on.clone(), at).unwrap();
+                assert_eq!(runtime.block_on(lost.read()).unwrap(), Tailed::Lost);
+            }
             // Behind a snapshot that nobody holds any more, it is said and not passed over.
             let place = Place { lane: Lane::Items, partition: 5 };
-            let last = StreamId { ms: late.at()[5], number: 0 };
+            let last = StreamId { ms: late.at()[5].ms, number: 0 };
             runtime.block_on(on.trim(Which::Out, place, last)).unwrap();
-            let mut old = Tail::new(on.clone(), vec![0; 64]).unwrap();
+            let mut old = Tail::new(on.clone(), Tail::beginning()).unwrap();
             let refused = runtime.block_on(old.read()).unwrap_err().to_string();
             assert!(refused.contains("of i5") && refused.contains("snapshot"), "{refused}");
         });

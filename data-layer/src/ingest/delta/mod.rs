@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** what is kept of an item follows from the deltas of its own partition alone, in their order, so that servers which read the
 //! partitions in different interleavings come to the same. A pair of items therefore travels as two halves, one for the neighbours of each. What
-//! all partitions pass on, schemas and loads, is joined in [`crate::live::Copies`]. Left to the order of partitions: which 64 sources of loads are told
+//! all partitions pass on, schemas and loads, is joined in [`Copies`]. Left to the order of partitions: which 64 sources of loads are told
 //! apart, and values of an attribute whose type was changed to another and back before all partitions had passed that on.
 
 pub mod sum;
@@ -18,7 +18,7 @@ use self::wire::{Happened, Writer};
 use super::consumer::{self, Effect, Stores};
 use crate::config::Actions;
 use crate::live::together::Pair;
-use crate::live::{Deed, Ids, ItemTable, Lists, Live};
+use crate::live::{Copies, Deed, Ids, ItemTable, Lists, Live};
 use crate::shared::{Delta, Lane, Message, Place};
 use crate::types::{Event, Ordinal};
 use crate::{Error, Result};
@@ -135,6 +135,15 @@ impl Live {
             }
         }
         Ok(())
+    }
+
+    /// Forgets what deltas came to: columns, counters, lists. Items stay, under their ordinals, and so do types.
+    pub fn forget_items(&self) {
+        let _deeds = self.deeds.lock();
+        let (mut items, mut lists) = (self.items.write(), self.lists.write());
+        items.forget();
+        *lists = Lists::default();
+        *self.copies.lock() = Copies::default();
     }
 
     fn happen(

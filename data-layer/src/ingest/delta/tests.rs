@@ -181,7 +181,13 @@ proptest! {
         let (records, dice) = (records(&ops), &mut Dice(seed));
         let deltas = deltas(&records, 5, dice);
         let one = tailed(interleaved(deltas.clone(), dice), 1);
-        prop_assert_eq!(one, tailed(interleaved(deltas, dice), 1));
+        prop_assert_eq!(&one, &tailed(interleaved(deltas.clone(), dice), 1));
+        // Or where what was read is forgotten and read again.
+        let again = live(1);
+        again.apply_deltas(&interleaved(deltas.clone(), dice)).unwrap();
+        again.forget_items();
+        again.apply_deltas(&interleaved(deltas, dice)).unwrap();
+        prop_assert_eq!(one, picture(&again));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::standing::Standing;
 use crate::Result;
 use crate::live::Live;
-use crate::shared::{Lane, Partitions, Place, Reached, Sender, Tail};
+use crate::shared::{Lane, Partitions, Place, Reached, Sender, Tail, Tailed};
 
 /// How long nothing is asked while something is awaited, and while nothing is.
 const REST: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(10)];
@@ -64,12 +64,23 @@ impl Follow {
         self.standing.looks.begin();
         let mut drained = false;
         for _ in 0..READS {
-            let deltas = self.tail.read().await?;
+            let deltas = match self.tail.read().await? {
+                Tailed::Came(deltas) => deltas,
+                Tailed::Lost => {
+                    tracing::error!(
+                        "redis has lost what it said of items; it is read again from the beginning"
+                    );
+                    self.tail = Tail::new(self.partitions.clone(), Tail::beginning())?;
+                    self.live.forget_items();
+                    continue;
+                }
+            };
             if deltas.is_empty() {
                 drained = true;
                 break;
             }
             self.live.apply_deltas(&deltas)?;
+            self.tail.take();
             self.standing.deltas.fetch_add(deltas.len() as u64, Ordering::Relaxed);
         }
         if drained {

@@ -60,7 +60,7 @@ impl Sharing {
         standing.outlook.ring(move || nudged.iter().for_each(|overlook| overlook.nudge()));
         let stop = Arc::<AtomicBool>::default();
         let follow = Follow {
-            tail: Tail::new(partitions.clone(), vec![0; Lane::Items.partitions().into()])?,
+            tail: Tail::new(partitions.clone(), Tail::beginning())?,
             partitions,
             producer,
             live: Arc::clone(live),
