@@ -94,6 +94,28 @@ impl Server {
         let _ = self.child.wait();
     }
 
+    /// Stops its process without ending it: connections stay, and nothing answers.
+    ///
+    /// # Panics
+    /// If the operating system refuses.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If the operating system refuses.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let done = Command::new("kill").args([signal, &id]).status();
+        assert!(done.is_ok_and(|status| status.success()), "kill {signal} {id}");
+    }
+
     /// Asks it to end, as Ctrl-C does, and gives back its exit code.
     ///
     /// # Panics
