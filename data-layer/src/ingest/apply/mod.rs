@@ -79,3 +79,78 @@ impl Live {
         records.iter().for_each(|record| side.record(record, effects));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Actions;
+    use crate::live::{Items, Scored, codec};
+    use crate::types::event::{Impression, Interaction, Retraction, Seen};
+    use crate::types::{Event, Id, Person, Schema};
+    use std::collections::BTreeMap;
+
+    fn id(kind: &str, n: usize) -> Id {
+        Id::new(&format!("{kind}{n}")).unwrap()
+    }
+
+    fn event(n: usize) -> Event {
+        let (person, time) = (Person::user(id("u", n * 7919 % 400)), (n * 1000) as i64);
+        match n % 10 {
+            0 => {
+                let items = vec![Seen { id: id("i", n % 90), position: None, visible_ms: None }];
+                Event::Impression(Impression { id: None, person, scene: None, request_id: None, items, time })
+            }
+            9 => Event::Retraction(Retraction { id: id("e", n * 31 % n), person: None, time }),
+            _ => Event::Interaction(Interaction {
+                id: Some(id("e", n)),
+                person,
+                item: id("i", n * n % 97),
+                action: ["view", "click", "like"][n % 3].to_owned(),
+                value: 1.0,
+                time,
+                request_id: None,
+                session: None,
+                context: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// What readers see of items, lists and people.
+    fn picture(live: &Live) -> Vec<String> {
+        let items = live.items();
+        let list = |name: &str, key: &str| {
+            let mut out: Vec<Scored> = Vec::new();
+            live.lists().list(name, key, 100, &mut out);
+            out.iter().map(|s| format!("{} {:x}", items.id(s.item), s.score.to_bits())).collect::<Vec<_>>()
+        };
+        let mut all = vec![format!("{} {:?}", live.applied().sequence, list("trending", ""))];
+        for n in 0..100 {
+            let (item, near) = (id("i", n), list("together", &format!("i{n}")));
+            let known = items.ordinal(item.as_str()).map(|at| (*items.row(at), items.counters(at).clone()));
+            all.push(format!("{item} {known:?} {near:?}"));
+        }
+        for n in 0..400 {
+            let state = live.person(&Person::user(id("u", n)));
+            all.push(format!("{:?}", state.map(|state| codec::encode(&state, live.ids(), live.actions()))));
+        }
+        all
+    }
+
+    #[test]
+    fn two_threads_come_to_what_one_does() {
+        let record = |n: usize| Record {
+            sequence: n as u64,
+            received_ms: 0,
+            partition: 0,
+            past: false,
+            event: event(n),
+        };
+        let records: Vec<Record> = (1..=3 * MANY + 100).map(record).collect();
+        let [at_once, in_parts] = [records.len(), 77].map(|size| {
+            let live = Live::new(Actions::default(), Schema::reserved());
+            records.chunks(size).for_each(|part| live.apply(part).unwrap());
+            picture(&live)
+        });
+        assert_eq!(at_once, in_parts);
+    }
+}
