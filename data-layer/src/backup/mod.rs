@@ -122,10 +122,9 @@ fn copy(config: &Config, store: &Store, producer: u64, each: &mut dyn FnMut(&Sto
 
 /// The newest snapshot of a log of which every section has its sum.
 fn sound(config: &Config, producer: u64) -> Result<Option<(u64, PathBuf)>> {
-    for (sequence, path) in snapshots::list(&snapshots::folder(config))? {
+    for (sequence, path) in snapshots::list(&snapshots::folder(config), Some(producer))? {
         match snapshot::verify(&path) {
-            Ok(head) if head.position().producer == producer => return Ok(Some((sequence, path))),
-            Ok(_) => {}
+            Ok(_) => return Ok(Some((sequence, path))),
             Err(error) => tracing::warn!(%error, "a snapshot is left out of the backup"),
         }
     }

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::ingest::snapshots;
 use crate::log::{Lock, Stream, entries::segments};
 use crate::publish::remote::Address;
+use crate::types::Position;
 use crate::{Error, Result};
 
 /// Folder, in that of the log, of what is being fetched.
@@ -98,7 +99,7 @@ fn read(store: &Store) -> Result<Backup> {
 
 /// Segments and snapshots that are there.
 fn there(config: &Config) -> Result<Vec<PathBuf>> {
-    let mut all = snapshots::list(&snapshots::folder(config))?;
+    let mut all = snapshots::list(&snapshots::folder(config), None)?;
     all.extend(segments(&config.events_folder())?);
     all.extend(segments(&config.decisions_folder())?);
     Ok(all.into_iter().map(|(_, path)| path).collect())
@@ -143,7 +144,10 @@ fn replace(config: &Config, backup: &Backup, drafts: &Path, there: &[PathBuf]) -
     if fetched.exists() {
         let folder = snapshots::folder(config);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        let path = folder.join(snapshots::file_name(backup.snapshot));
+        let producer = u64::from_str_radix(&backup.producer, 16)
+            .map_err(|error| Error::invalid(LIST, format!("producer {:?}: {error}", backup.producer)))?;
+        let at = Position { producer, sequence: backup.snapshot };
+        let path = folder.join(snapshots::file_name(at));
         match std::fs::rename(&fetched, &path) {
             // Another file system.
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {

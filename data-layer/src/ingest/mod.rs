@@ -139,8 +139,8 @@ impl Ingest {
         let (events, decisions) = start::writers(config, draw())?;
         let producer = events.producer();
         let mut dedupe = Dedupe::new(config.log.dedupe);
-        let start::Started { live, maker } = start::state(config, Some(&mut dedupe), events.last(), told)?;
-        let live = Arc::new(live);
+        let made = start::state(config, Some(&mut dedupe), events.last(), told)?;
+        let live = Arc::new(made.live);
         live.follow(producer);
         let (stats, growth) = (Arc::new(Stats::default()), events.growth());
         stats.lag.start_at(events.last());
@@ -168,8 +168,8 @@ impl Ingest {
         let sharing = start::share(config, &live, growth)?;
         let shared = sharing.as_ref().map(|sharing| Arc::clone(sharing.standing()));
         let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
-        let (snapshots, clock) = start::snapshots(config, &live, &jobs, &maker)?.unzip();
-        let rebuild = start::rebuild(config, &live, &jobs, &maker, snapshots.as_ref())?;
+        let (snapshots, clock) = start::snapshots(config, &live, &jobs, &made.maker, made.loaded)?.unzip();
+        let rebuild = start::rebuild(config, &live, &jobs, &made.maker, snapshots.as_ref())?;
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let archivist = start::archive(config, producer, &holds, &bell)?;

@@ -18,7 +18,7 @@ use crate::config::{Backend, Config};
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
 use crate::log::{self, EntryRef, Growth, Holds, Stream, Writer, entries::segments, format, record};
-use crate::types::{Event, Record};
+use crate::types::{Event, Position, Record};
 use crate::{Error, Result};
 
 /// Records that are applied together at a start: enough for two threads to be busy, and some tens of megabytes.
@@ -74,6 +74,8 @@ pub(super) struct Started {
     pub live: Live,
     /// What made it.
     pub maker: Maker,
+    /// The snapshot that it began with.
+    pub loaded: Option<Position>,
 }
 
 /// The live store as the log has it: the newest snapshot that is good, and the log behind it.
@@ -92,9 +94,10 @@ pub(super) fn state(
         Some(loaded) => (loaded.live, loaded.head.maker),
         None => (Live::before(config), snapshots::maker(config)),
     };
+    let loaded = Some(live.applied()).filter(|at| at.sequence > 0);
     told.begin(live.applied().sequence, last);
     replay(config, &live, dedupe, told)?;
-    Ok(Started { live, maker })
+    Ok(Started { live, maker, loaded })
 }
 
 /// Whether servers share what the live side is made of: who serves then has it from there, and no snapshots of its own; who only reads has
@@ -207,9 +210,10 @@ pub(super) fn snapshots(
     live: &Arc<Live>,
     jobs: &Sender<Job>,
     maker: &Maker,
+    loaded: Option<Position>,
 ) -> Result<Option<(Arc<Snapshots>, Clockwork)>> {
     let Some(every) = config.live.snapshots.every.filter(|_| !is_shared(config)) else { return Ok(None) };
-    let snapshots = Arc::new(Snapshots::new(config, Arc::clone(live), maker.clone())?);
+    let snapshots = Arc::new(Snapshots::new(config, Arc::clone(live), maker.clone(), loaded)?);
     let every = Duration::from_millis(every.unsigned_abs());
     let clock = Clockwork::start(config, Arc::clone(&snapshots), jobs.clone(), every)?;
     Ok(Some((snapshots, clock)))

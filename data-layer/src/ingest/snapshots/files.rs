@@ -10,6 +10,7 @@ use crate::archive::Store;
 use crate::config::{Actions, Keep};
 use crate::live::Live;
 use crate::live::snapshot::{self, Carried, Limits, Loaded, Maker, Written};
+use crate::types::Position;
 use crate::{Error, Result};
 
 /// Ending of whole snapshots.
@@ -30,13 +31,18 @@ pub(crate) struct Place {
     there: Mutex<Vec<u64>>,
 }
 
-/// The name of a snapshot by the last sequence in it.
-pub(crate) fn file_name(sequence: u64) -> String {
-    format!("{sequence:020}{ENDING}")
+/// The name of a snapshot by its position.
+pub(crate) fn file_name(position: Position) -> String {
+    format!("{:020}-{:016x}{ENDING}", position.sequence, position.producer)
 }
 
-/// Snapshots of a folder by the last sequence in them, newest first; none where there is no folder.
-pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+fn position(name: &str) -> Option<Position> {
+    let (sequence, producer) = name.strip_suffix(ENDING)?.split_once('-')?;
+    Some(Position { sequence: sequence.parse().ok()?, producer: u64::from_str_radix(producer, 16).ok()? })
+}
+
+/// Snapshots of a folder by the last sequence in them, newest first: all, or those of one log; none where there is no folder.
+pub(crate) fn list(folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>> {
     let listing = match std::fs::read_dir(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -45,8 +51,9 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in listing {
         let path = entry.map_err(Error::io(folder))?.path();
-        let number = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(ENDING));
-        found.extend(number.and_then(|n| n.parse().ok()).map(|sequence: u64| (sequence, path.clone())));
+        let at = path.file_name().and_then(|name| name.to_str()).and_then(position);
+        let ours = at.filter(|at| of.is_none_or(|producer| at.producer == producer));
+        found.extend(ours.map(|at| (at.sequence, path)));
     }
     found.sort_by(|a, b| b.cmp(a));
     Ok(found)
@@ -62,18 +69,10 @@ pub(crate) fn newest_good(
     actions: &Actions,
     keep: &Keep,
 ) -> Result<Option<Loaded>> {
-    for (_, path) in list(folder)? {
-        let loaded = snapshot::head(&path).and_then(|head| match head.position().producer {
-            of if of == producer => snapshot::load(&path, actions, keep).map(Some),
-            of => {
-                let path = path.display();
-                tracing::warn!(%path, "left out: it is of log {of:016x}, and this is log {producer:016x}");
-                Ok(None)
-            }
-        });
+    for (_, path) in list(folder, Some(producer))? {
+        let loaded = snapshot::load(&path, actions, keep);
         match loaded {
-            Ok(None) => {}
-            Ok(loaded) => return Ok(loaded),
+            Ok(loaded) => return Ok(Some(loaded)),
             Err(error @ Error::Newer { .. }) => return Err(error),
             Err(error) => tracing::warn!(%error, "a snapshot can't be used; an older one or the log must do"),
         }
@@ -83,7 +82,7 @@ pub(crate) fn newest_good(
 
 /// Brings the newest snapshot of a store into a folder that has none.
 pub(crate) fn fetch(folder: &Path, store: &Store) -> Result<()> {
-    if !list(folder)?.is_empty() {
+    if !list(folder, None)?.is_empty() {
         return Ok(());
     }
     let names = store.list(COPIES)?;
@@ -100,7 +99,12 @@ pub(crate) fn fetch(folder: &Path, store: &Store) -> Result<()> {
 impl Place {
     /// Opens a folder, which is made where there is none, and drops what was being written when a process ended. Whoever calls it holds the
     /// lock of the log.
-    pub fn open(folder: PathBuf, keep: usize, store: Option<Store>) -> Result<Self> {
+    pub fn open(
+        folder: PathBuf,
+        keep: usize,
+        store: Option<Store>,
+        loaded: Option<Position>,
+    ) -> Result<Self> {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
             let path = entry.map_err(Error::io(&folder))?.path();
@@ -108,7 +112,15 @@ impl Place {
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
         }
-        let there = list(&folder)?.into_iter().map(|(sequence, _)| sequence).collect();
+        // Those beyond it could not be read; those of other logs say nothing of what is needed of this one.
+        let there = match loaded {
+            None => Vec::new(),
+            Some(at) => list(&folder, Some(at.producer))?
+                .into_iter()
+                .map(|(n, _)| n)
+                .filter(|n| *n <= at.sequence)
+                .collect(),
+        };
         Ok(Self { folder, keep, store: store.map(Mutex::new), there: Mutex::new(there) })
     }
 
@@ -140,7 +152,7 @@ impl Place {
             written
         };
         let sequence = written.position.sequence;
-        let name = file_name(sequence);
+        let name = file_name(written.position);
         let path = self.folder.join(&name);
         std::fs::rename(&draft.0, &path).map_err(Error::io(&path))?;
         self.sync()?;
@@ -153,29 +165,28 @@ impl Place {
             there.push(sequence);
             there.sort_unstable_by(|a, b| b.cmp(a));
         }
-        self.keep(self.keep)?;
+        self.keep(self.keep, written.position.producer)?;
         Ok(written)
     }
 
-    /// Removes all but the newest so many.
-    pub fn keep(&self, keep: usize) -> Result<()> {
-        let gone = {
+    /// Removes all of a log but the newest so many, and what could not be read of before.
+    pub fn keep(&self, keep: usize, producer: u64) -> Result<()> {
+        let kept = {
             let mut there = self.there.lock();
-            let keep = keep.min(there.len());
-            there.split_off(keep)
+            there.truncate(keep);
+            there.clone()
         };
-        for sequence in gone.iter().copied() {
-            let name = file_name(sequence);
-            let path = self.folder.join(&name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(path)(error)),
-                _ => {}
+        let newest = kept.first().copied().unwrap_or(0);
+        for (sequence, path) in list(&self.folder, Some(producer))? {
+            if sequence >= newest || kept.contains(&sequence) {
+                continue;
             }
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
             if let Some(store) = &self.store {
-                store.lock().delete(&format!("{COPIES}/{name}"))?;
+                store.lock().delete(&format!("{COPIES}/{}", file_name(Position { producer, sequence })))?;
             }
         }
-        if gone.is_empty() { Ok(()) } else { self.sync() }
+        self.sync()
     }
 
     fn sync(&self) -> Result<()> {

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::live::Live;
 use crate::live::snapshot::{Carried, Limits, Loaded, Maker, Written, configured};
 use crate::log::Holds;
+use crate::types::Position;
 use crate::{Error, Result};
 
 use files::Place;
@@ -114,8 +115,14 @@ impl Holds for Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(config: &Config, live: Arc<Live>, maker: Maker) -> Result<Self> {
-        let place = Place::open(folder(config), config.live.snapshots.keep, store(config)?)?;
+    /// `loaded` is the snapshot that the state began with.
+    pub(super) fn new(
+        config: &Config,
+        live: Arc<Live>,
+        maker: Maker,
+        loaded: Option<Position>,
+    ) -> Result<Self> {
+        let place = Place::open(folder(config), config.live.snapshots.keep, store(config)?, loaded)?;
         let maker = Mutex::new((maker, false));
         Ok(Self { place, maker, live, taken: Taken::default(), one: Mutex::new(()) })
     }
@@ -169,7 +176,7 @@ impl Snapshots {
     pub(super) fn renew(&self, remembered: impl FnOnce() -> Option<Dedupe>) -> Result<()> {
         self.take(remembered, Limits::default())?;
         let _one = self.one.lock();
-        self.place.keep(1)
+        self.place.keep(1, self.live.applied().producer)
     }
 }
 

@@ -15,7 +15,7 @@ fn open(world: &World) -> (Ingest, u64) {
 }
 
 fn paths(world: &World) -> Vec<PathBuf> {
-    list(&folder(&world.config)).unwrap().into_iter().map(|(_, path)| path).collect()
+    list(&folder(&world.config), None).unwrap().into_iter().map(|(_, path)| path).collect()
 }
 
 fn click_anew(ingest: &Ingest, n: u32) {
@@ -88,6 +88,13 @@ fn a_snapshot_of_another_log_or_of_other_rules_does_not_count() {
     other.config.log.dir.clone_from(&elsewhere.config.log.dir);
     let (ingest, from) = open(&other);
     assert_eq!((from, clicks(ingest.live(), "i1")), (0, 1));
+    assert_eq!(
+        ingest.snapshots().unwrap().needs_from(),
+        0,
+        "what another log needs says nothing of this one"
+    );
+    ingest.close().unwrap();
+    assert_eq!(paths(&other).len(), 2, "each log has its own");
 }
 
 #[test]
@@ -180,7 +187,7 @@ fn copies_go_to_the_store_and_the_old_ones_out_of_it() {
         click_anew(&ingest, n);
         ingest.close().unwrap();
     }
-    let copies = list(&world.folder.path().join("copies/snapshots")).unwrap();
+    let copies = list(&world.folder.path().join("copies/snapshots"), None).unwrap();
     assert_eq!(copies.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), [2]);
     assert_eq!(std::fs::read(&copies[0].1).unwrap(), std::fs::read(&paths(&world)[0]).unwrap());
     // A server whose own are gone fetches it.
