@@ -4,6 +4,7 @@ pub mod access;
 pub mod archive;
 pub mod backup;
 pub mod config;
+pub mod erase;
 pub mod error;
 pub mod experiment;
 pub mod feedback;

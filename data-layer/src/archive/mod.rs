@@ -5,7 +5,7 @@
 
 pub(crate) mod history;
 pub mod read;
-mod rows;
+pub(crate) mod rows;
 mod sealer;
 mod store;
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub use store::Store;
 /// Version of the manifest, and of the columns, that this program writes.
 pub const VERSION: u32 = 1;
 /// Folder of the manifests, beside those of the days. Programs that read folders of Parquet leave out what begins so.
-const MANIFESTS: &str = "_segments";
+pub(crate) const MANIFESTS: &str = "_segments";
 
 /// What the archive holds of one segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

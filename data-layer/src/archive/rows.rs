@@ -67,7 +67,7 @@ enum Cell {
 }
 
 /// Writes the records of one stream to a file.
-pub(super) struct File {
+pub(crate) struct File {
     stream: Stream,
     writer: Writer,
     rows: Vec<Vec<Cell>>,
@@ -75,24 +75,37 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) fn create(path: &Path, stream: Stream) -> Result<Self> {
+    pub(crate) fn create(path: &Path, stream: Stream) -> Result<Self> {
         let writer = Writer::create(path, columns(stream))?;
         Ok(Self { stream, writer, rows: Vec::new(), count: 0 })
     }
 
     /// Adds a record.
-    pub(super) fn add(&mut self, entry: EntryRef<'_>, folder: &Path) -> Result<()> {
-        let row = match self.stream {
-            Stream::Events => event_row(&crate::log::record(entry, folder)?),
-            Stream::Decisions => decision_row(entry.sequence, &crate::log::decision(entry, folder)?),
-        };
-        self.rows.push(row.map_err(|detail| Error::invalid(folder.display().to_string(), detail))?);
+    pub(crate) fn add(&mut self, entry: EntryRef<'_>, folder: &Path) -> Result<()> {
+        match self.stream {
+            Stream::Events => self.add_event(&crate::log::record(entry, folder)?),
+            Stream::Decisions => self.add_decision(entry.sequence, &crate::log::decision(entry, folder)?),
+        }
+    }
+
+    /// Adds an event to a file of events.
+    pub(crate) fn add_event(&mut self, record: &Record) -> Result<()> {
+        self.push(event_row(record))
+    }
+
+    /// Adds a decision to a file of decisions.
+    pub(crate) fn add_decision(&mut self, sequence: u64, decision: &Decision) -> Result<()> {
+        self.push(decision_row(sequence, decision))
+    }
+
+    fn push(&mut self, row: std::result::Result<Vec<Cell>, String>) -> Result<()> {
+        self.rows.push(row.map_err(|detail| Error::invalid("archive", detail))?);
         self.count += 1;
         if self.rows.len() == GROUP { self.flush() } else { Ok(()) }
     }
 
     /// Ends the file; gives the number of its rows.
-    pub(super) fn finish(mut self) -> Result<u64> {
+    pub(crate) fn finish(mut self) -> Result<u64> {
         self.flush()?;
         self.writer.finish()?;
         Ok(self.count)
@@ -210,7 +223,7 @@ fn decision_row(sequence: u64, decision: &Decision) -> std::result::Result<Vec<C
 }
 
 /// The records of a file of events, in its order.
-pub(super) fn events(path: &Path) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
+pub(crate) fn events(path: &Path) -> Result<impl Iterator<Item = Result<Record>> + use<>> {
     let reader = Reader::open(path)?;
     // Files of older versions know one lane.
     let lane = reader.has("lane").then_some("lane");
@@ -228,7 +241,7 @@ pub(super) fn events(path: &Path) -> Result<impl Iterator<Item = Result<Record>>
 }
 
 /// The decisions of a file, with their sequences, in its order.
-pub(super) fn decisions(path: &Path) -> Result<impl Iterator<Item = Result<(u64, Decision)>> + use<>> {
+pub(crate) fn decisions(path: &Path) -> Result<impl Iterator<Item = Result<(u64, Decision)>> + use<>> {
     let names: Vec<&str> = DECISIONS.iter().map(|(name, _)| *name).collect();
     let rows = Reader::open(path)?.rows(&names)?;
     Ok(rows.map(|row| {

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::rows::File;
 use super::{Day, Manifest, Store, VERSION};
+use crate::erase::Erasures;
 use crate::log::format::VOID;
 use crate::log::{Entries, Holds, Stream, entries::segments};
 use crate::types::Millis;
@@ -56,6 +57,10 @@ pub(crate) struct Work {
     pub holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
     /// Rung when there is something to do.
     pub bell: Arc<Bell>,
+    /// Who is erased: the record that asks for it stays until it is done.
+    pub erasures: Arc<Erasures>,
+    /// Held by whoever changes the archive.
+    pub archiving: Arc<Mutex<()>>,
 }
 
 /// The running thread; it ends when this is dropped.
@@ -82,8 +87,19 @@ impl Bell {
         self.heard.notify_all();
     }
 
+    /// Tells the thread to end.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Whether the thread is to end.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// Waits until it is rung, at most so long.
-    fn wait(&self, at_most: Duration) {
+    pub(crate) fn wait(&self, at_most: Duration) {
         let (until, mut rung) = (std::time::Instant::now() + at_most, self.rung.lock());
         while !*rung && !self.heard.wait_until(&mut rung, until).timed_out() {}
         *rung = false;
@@ -115,8 +131,7 @@ impl Archivist {
 
 impl Drop for Archivist {
     fn drop(&mut self) {
-        self.bell.ended.store(true, Ordering::Release);
-        self.bell.ring();
+        self.bell.end();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -140,10 +155,10 @@ fn run(work: &Work, standing: &Standing) {
                 pause
             }
         };
-        if !work.bell.ended.load(Ordering::Acquire) {
+        if !work.bell.ended() {
             work.bell.wait(wait);
         }
-        if work.bell.ended.load(Ordering::Acquire) {
+        if work.bell.ended() {
             return;
         }
     }
@@ -151,6 +166,7 @@ fn run(work: &Work, standing: &Standing) {
 
 /// Archives what is sealed, then removes what may go.
 pub(super) fn pass(work: &Work, known: &mut Known, standing: &Standing, now: Millis) -> Result<()> {
+    let _archiving = work.archiving.lock();
     for stream in [Stream::Events, Stream::Decisions] {
         let folder = work.folder.join(stream.folder());
         let mut sealed = segments(&folder)?;
@@ -158,7 +174,7 @@ pub(super) fn pass(work: &Work, known: &mut Known, standing: &Standing, now: Mil
         let mut archived = Vec::with_capacity(sealed.len());
         for (at, (first, path)) in sealed.iter().enumerate() {
             standing.waiting.store((sealed.len() - at) as u64, Ordering::Relaxed);
-            if work.bell.ended.load(Ordering::Acquire) {
+            if work.bell.ended() {
                 return Ok(());
             }
             let manifest = match known.remove(&(stream.folder(), *first)) {
@@ -196,7 +212,10 @@ pub(super) fn pass(work: &Work, known: &mut Known, standing: &Standing, now: Mil
 /// Smallest sequence that somebody still needs. Without anybody who keeps the live state, a start needs the whole log.
 fn needed(work: &Work, stream: Stream) -> u64 {
     match stream {
-        Stream::Events => work.holds.lock().iter().map(|holds| holds.needs_from()).min().unwrap_or(0),
+        Stream::Events => {
+            let held = work.holds.lock().iter().map(|holds| holds.needs_from()).min();
+            held.unwrap_or(0).min(work.erasures.needs_from())
+        }
         Stream::Decisions => u64::MAX,
     }
 }

@@ -168,6 +168,39 @@ impl Store {
         Ok(names)
     }
 
+    /// Names of the objects below a folder, from this archive on, sorted.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub fn below(&self, folder: &str) -> Result<Vec<String>> {
+        let place = self.place(folder);
+        let found = self.wait(async { self.store.list(Some(&place)).try_collect::<Vec<_>>().await })?;
+        let found = match found {
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            other => other.map_err(|said| cause::error(self.shown(folder), &said))?,
+        };
+        let skip = self.root.parts().count();
+        let name = |object: &object_store::ObjectMeta| {
+            let parts = object.location.parts().skip(skip);
+            parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
+        };
+        let mut names: Vec<String> = found.iter().map(name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let place = self.place(name);
+        match self.wait(async { self.store.delete(&place).await })? {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(said) => Err(cause::error(self.shown(name), &said)),
+        }
+    }
+
     fn place(&self, name: &str) -> Place {
         name.split('/').fold(self.root.clone(), |place, part| place.join(part))
     }

@@ -107,6 +107,8 @@ impl World {
             retention,
             holds: Arc::new(Mutex::new(holds)),
             bell: Arc::default(),
+            erasures: Arc::new(crate::erase::Erasures::open(&self.log().join("main"), 0xc0ffee).unwrap()),
+            archiving: Arc::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ingest::check::AHEAD;
 use crate::ingest::dedupe::WINDOW;
 use crate::publish::remote::{Address, Options};
 use crate::types::Millis;
-use crate::types::time::{DAY, SECOND, parse_span};
+use crate::types::time::{DAY, HOUR, SECOND, parse_span};
 use crate::{Error, Result};
 
 /// `[log]`: the durable event and decision log.
@@ -24,6 +24,8 @@ pub struct Log {
     pub dedupe: Millis,
     /// How far an event's time may lie ahead of the server's clock.
     pub ahead: Millis,
+    /// How long an erasure may wait until the files are rewritten, with all others that wait.
+    pub erase_every: Millis,
     /// Where sealed segments become Parquet; `None`: nowhere, and nothing is ever removed.
     pub archive: Option<Address>,
     /// `[log.store]`: how the archive's store is spoken to.
@@ -32,6 +34,9 @@ pub struct Log {
 
 /// Longest span for which events may be remembered, or lie ahead.
 const LONGEST_WINDOW: Millis = 7 * DAY;
+
+/// Longest time that the files may hold who was erased.
+const LONGEST_WAIT: Millis = 30 * DAY;
 
 /// When an event is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -49,6 +54,7 @@ pub(super) struct RawLog {
     sync: Option<Sync>,
     dedupe: Option<String>,
     ahead: Option<String>,
+    erase_every: Option<String>,
     archive: Option<String>,
     #[serde(default)]
     store: Options,
@@ -71,6 +77,8 @@ impl RawLog {
             retention: retention(self.retention).map_err(|d| wrong("log.retention", d))?,
             sync: self.sync.unwrap_or(Sync::Batch),
             dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,
+            erase_every: span(self.erase_every, HOUR, LONGEST_WAIT)
+                .map_err(|d| wrong("log.erase_every", d))?,
             ahead: span(self.ahead, AHEAD, LONGEST_WINDOW).map_err(|d| wrong("log.ahead", d))?,
         })
     }

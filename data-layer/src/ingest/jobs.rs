@@ -1,6 +1,6 @@
 //! What the log thread is asked to do, and what of it makes one group. What it does is `pipeline.rs`'s.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 
 use tokio::sync::oneshot;
 
@@ -38,6 +38,8 @@ pub(super) enum Job {
     Decision(Box<Decision>),
     /// Give a copy of what is remembered of events that came.
     Remember(oneshot::Sender<Dedupe>),
+    /// Start a new segment of both streams behind what came before.
+    Seal(Sender<Result<()>>),
     /// Finish what came before, and end.
     Close,
 }
@@ -49,6 +51,8 @@ pub(super) struct Gathered {
     pub decisions: Vec<Decision>,
     /// Who asks what is remembered.
     pub asked: Vec<oneshot::Sender<Dedupe>>,
+    /// Who asks for new segments.
+    pub seals: Vec<Sender<Result<()>>>,
     /// Nothing more comes.
     pub close: bool,
 }
@@ -65,6 +69,7 @@ pub(super) fn gather(first: Job, jobs: &Receiver<Job>) -> Gathered {
             }
             Job::Decision(decision) => all.decisions.push(*decision),
             Job::Remember(reply) => all.asked.push(reply),
+            Job::Seal(done) => all.seals.push(done),
             Job::Close => all.close = true,
         }
         let full = bytes >= MOST_GROUP_BYTES || all.batches.len() + all.decisions.len() >= MOST_GROUP;

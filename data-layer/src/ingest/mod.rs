@@ -46,8 +46,9 @@ use tokio::sync::oneshot;
 
 use crate::archive::{Bell, Standing};
 use crate::config::{Actions, Config};
+use crate::erase::Erasures;
 use crate::live::Live;
-use crate::log::{Holds, Lock};
+use crate::log::Lock;
 use crate::types::{Decision, Event, Millis, Position, Schema, time};
 use crate::{Error, Result};
 
@@ -64,6 +65,7 @@ use dedupe::Dedupe;
 use jobs::{Batch, Job};
 use pipeline::{Outlet, Pipeline};
 use snapshots::Snapshots;
+use start::Sealed;
 use threads::Threads;
 
 /// Bytes that an event which a program made is taken to have.
@@ -112,8 +114,8 @@ struct Inner {
     settled: Arc<ArcSwap<Schema>>,
     fixed: Arc<Schema>,
     threads: Mutex<Option<Threads>>,
-    /// Who needs what is in the log.
-    holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
+    /// Who needs what is in the log, and who is erased from it.
+    sealed: Sealed,
     archive: Option<Arc<Standing>>,
     snapshots: Option<Arc<Snapshots>>,
     rebuilding: Option<Arc<Rebuilding>>,
@@ -139,7 +141,8 @@ impl Ingest {
         let (events, decisions) = start::writers(config, draw())?;
         let producer = events.producer();
         let mut dedupe = Dedupe::new(config.log.dedupe);
-        let made = start::state(config, Some(&mut dedupe), events.last(), told)?;
+        let erasures = Arc::new(Erasures::open(&config.log.dir.join(&config.namespace), producer)?);
+        let made = start::state(config, Some(&mut dedupe), events.last(), told, Some(&erasures))?;
         let live = Arc::new(made.live);
         live.follow(producer);
         let (stats, growth) = (Arc::new(Stats::default()), events.growth());
@@ -154,6 +157,7 @@ impl Ingest {
             settled: Arc::clone(&settled),
             fixed: Arc::clone(&fixed),
             stats: Arc::clone(&stats),
+            erasures: Arc::clone(&erasures),
             lock,
         };
         if let Some(schema) = typing::configured(&pipeline.schema, &config.schema, config.schema_unknown) {
@@ -172,9 +176,12 @@ impl Ingest {
         let rebuild = start::rebuild(config, &live, &jobs, &made.maker, snapshots.as_ref())?;
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
-        let archivist = start::archive(config, producer, &holds, &bell)?;
+        let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
+        let (archivist, erase) =
+            (sealed.archive(config, &bell)?, sealed.erase(config, &jobs, snapshots.as_ref())?);
         let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
-        let threads = Mutex::new(Some(Threads { log, apply, archive: archivist, clock, rebuild, sharing }));
+        let threads = Threads { log, apply, archive: archivist, clock, rebuild, sharing, erase };
+        let threads = Mutex::new(Some(threads));
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
@@ -186,7 +193,7 @@ impl Ingest {
                 settled,
                 fixed,
                 threads,
-                holds,
+                sealed,
                 archive,
                 snapshots,
                 rebuilding,
@@ -200,7 +207,7 @@ impl Ingest {
     /// # Errors
     /// As [`Ingest::open`], without [`Error::Locked`].
     pub fn read_only(config: &Config) -> Result<Arc<Live>> {
-        let live = Arc::new(start::state(config, None, 0, &CatchUp::default())?.live);
+        let live = Arc::new(start::state(config, None, 0, &CatchUp::default(), None)?.live);
         if let Some(schema) = typing::configured(&live.schema(), &config.schema, config.schema_unknown) {
             live.set_schema(&schema);
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -16,6 +16,7 @@ use super::jobs::{Batch, Gathered, Job, gather};
 use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
 use crate::archive::Bell;
+use crate::erase::Erasures;
 use crate::live::Live;
 use crate::log::{Lock, Writer, format};
 use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema};
@@ -76,6 +77,7 @@ pub(super) struct Pipeline {
     /// What the configuration says of types.
     pub fixed: Arc<Schema>,
     pub stats: Arc<Stats>,
+    pub erasures: Arc<Erasures>,
     pub lock: Lock,
 }
 
@@ -149,7 +151,7 @@ impl Pipeline {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(wait) => jobs.recv_timeout(wait),
             };
-            let Gathered { batches, decisions, asked, close } = match first {
+            let Gathered { batches, decisions, asked, seals, close } = match first {
                 Ok(first) => gather(first, jobs),
                 Err(RecvTimeoutError::Timeout) => Gathered::default(),
                 Err(RecvTimeoutError::Disconnected) => Gathered { close: true, ..Gathered::default() },
@@ -159,10 +161,6 @@ impl Pipeline {
             }
             // What they get is on the disk. Nobody waiting any more is no error.
             asked.into_iter().for_each(|reply| drop(reply.send(self.dedupe.clone())));
-            if self.events.segment() != segment {
-                segment = self.events.segment();
-                out.archive.ring();
-            }
             if failed.is_some_and(|since| since.elapsed() >= RETRY) {
                 // Somebody may try whether it works again.
                 failed = None;
@@ -179,9 +177,23 @@ impl Pipeline {
                     tracing::error!(%error, "decisions could not be synced");
                 }
             }
+            self.seal(seals);
+            if self.events.segment() != segment {
+                segment = self.events.segment();
+                out.archive.ring();
+            }
             if close {
                 return self.events.sync().map(|()| (self.dedupe, self.lock));
             }
+        }
+    }
+
+    /// Starts a new segment of both streams, for those who asked for it.
+    fn seal(&mut self, asked: Vec<Sender<Result<()>>>) {
+        for done in asked {
+            let sealed = self.events.seal().and_then(|()| self.decisions.seal());
+            // Nobody waiting any more is no error.
+            drop(done.send(sealed));
         }
     }
 
@@ -242,6 +254,9 @@ impl Pipeline {
             return false;
         }
         out.fail(false);
+        if let Err(error) = self.erasures.note(&group.records) {
+            tracing::error!(%error, "an erasure is in the log, and not in its journal before the next start");
+        }
         for (reply, receipt, _room) in answers {
             Stats::add(&self.stats.accepted, receipt.accepted as usize);
             Stats::add(&self.stats.duplicates, receipt.duplicates as usize);

@@ -7,6 +7,7 @@ use super::snapshots::{self, Snapshots};
 use super::{Ingest, Stats};
 use crate::Result;
 use crate::archive::Standing;
+use crate::erase::Erasures;
 use crate::log::Holds;
 
 impl Ingest {
@@ -18,7 +19,7 @@ impl Ingest {
 
     /// Keeps in the log what somebody needs, for as long as the server runs.
     pub fn hold(&self, holds: Arc<dyn Holds>) {
-        self.inner.holds.lock().push(holds);
+        self.inner.sealed.holds.lock().push(holds);
     }
 
     /// The snapshots that are taken, where the configuration wants any.
@@ -34,6 +35,12 @@ impl Ingest {
     pub fn renew_snapshots(&self) -> Result<()> {
         let jobs = &self.inner.jobs;
         self.inner.snapshots.as_ref().map_or(Ok(()), |snapshots| snapshots.renew(|| snapshots::ask(jobs)))
+    }
+
+    /// Who was erased, and how far that is.
+    #[must_use]
+    pub fn erasures(&self) -> &Arc<Erasures> {
+        &self.inner.sealed.erasures
     }
 
     /// How far the archive is, where there is one.

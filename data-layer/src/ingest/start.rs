@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::shared::Sharing;
 use super::snapshots::{self, Clockwork, Snapshots};
 use crate::archive::{Archivist, Bell, Store, Work};
 use crate::config::{Backend, Config};
+use crate::erase::{self, Eraser, Erasures, Plan};
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
 use crate::log::{self, EntryRef, Growth, Holds, Stream, Writer, entries::segments, format, record};
@@ -84,6 +85,7 @@ pub(super) fn state(
     mut dedupe: Option<&mut Dedupe>,
     last: u64,
     told: &CatchUp,
+    erasures: Option<&Erasures>,
 ) -> Result<Started> {
     told.begin(0, last);
     let snapshot = match dedupe.is_some() && is_shared(config) {
@@ -96,7 +98,7 @@ pub(super) fn state(
     };
     let loaded = Some(live.applied()).filter(|at| at.sequence > 0);
     told.begin(live.applied().sequence, last);
-    replay(config, &live, dedupe, told)?;
+    replay(config, &live, dedupe, told, erasures)?;
     Ok(Started { live, maker, loaded })
 }
 
@@ -146,7 +148,14 @@ fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loade
 }
 
 /// Applies every record of the event log behind what a live store has applied.
-fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &CatchUp) -> Result<()> {
+fn replay(
+    config: &Config,
+    live: &Live,
+    mut dedupe: Option<&mut Dedupe>,
+    told: &CatchUp,
+    erasures: Option<&Erasures>,
+) -> Result<()> {
+    let plan = Plan::unfinished(&config.log.dir.join(&config.namespace))?;
     let (folder, after) = (config.events_folder(), live.applied().sequence);
     let with_keys = dedupe.is_some();
     let elsewhere = with_keys && is_shared(config);
@@ -164,12 +173,18 @@ fn replay(config: &Config, live: &Live, mut dedupe: Option<&mut Dedupe>, told: &
                 dedupe::key(&record.event, &payload.map_err(|detail| Error::invalid("log", detail))?)
             }
         };
-        Ok(Some((record, key)))
+        // As the log will be when the rewriting has ended that a process before this one was at.
+        let record = match &plan {
+            Some(plan) => plan.record(record),
+            None => Some(record),
+        };
+        Ok(record.map(|record| (record, key)))
     };
     let from = if after == 0 { 0 } else { after + 1 };
     let mut records = Vec::new();
     let apply = |records: &mut Vec<Record>| {
         let last = records.last().map(|record| record.sequence);
+        erasures.map_or(Ok(()), |erasures| erasures.note(records))?;
         if elsewhere {
             records.retain(|record| matches!(record.event, Event::Schema(_)));
         }
@@ -251,21 +266,60 @@ pub(super) fn holds(
     Arc::new(Mutex::new(one.into_iter().chain(two).chain(sharing.map(Sharing::holds)).collect()))
 }
 
-/// Starts the thread that archives, where the configuration names an archive.
-pub(super) fn archive(
-    config: &Config,
-    producer: u64,
-    holds: &Arc<Mutex<Vec<Arc<dyn Holds>>>>,
-    bell: &Arc<Bell>,
-) -> Result<Option<Archivist>> {
-    let Some(address) = &config.log.archive else { return Ok(None) };
-    let work = Work {
-        folder: config.log.dir.join(&config.namespace),
-        producer,
-        store: Store::open(address, &config.log.store, &config.namespace)?,
-        retention: config.log.retention,
-        holds: Arc::clone(holds),
-        bell: Arc::clone(bell),
-    };
-    Archivist::start(work).map(Some)
+/// What those who work on sealed segments share.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub producer: u64,
+    /// Who needs what is in the log.
+    pub holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
+    pub erasures: Arc<Erasures>,
+    /// Held by whoever changes the archive.
+    pub archiving: Arc<Mutex<()>>,
+}
+
+impl Sealed {
+    /// Starts the thread that archives, where the configuration names an archive.
+    pub(super) fn archive(&self, config: &Config, bell: &Arc<Bell>) -> Result<Option<Archivist>> {
+        let Some(address) = &config.log.archive else { return Ok(None) };
+        let work = Work {
+            folder: config.log.dir.join(&config.namespace),
+            producer: self.producer,
+            store: Store::open(address, &config.log.store, &config.namespace)?,
+            retention: config.log.retention,
+            holds: Arc::clone(&self.holds),
+            bell: Arc::clone(bell),
+            erasures: Arc::clone(&self.erasures),
+            archiving: Arc::clone(&self.archiving),
+        };
+        Archivist::start(work).map(Some)
+    }
+
+    /// Starts the thread that erases.
+    pub(super) fn erase(
+        &self,
+        config: &Config,
+        jobs: &Sender<Job>,
+        snapshots: Option<&Arc<Snapshots>>,
+    ) -> Result<Eraser> {
+        let (jobs, asked, snapshots) = (jobs.clone(), jobs.clone(), snapshots.cloned());
+        let work = erase::Work {
+            folder: config.log.dir.join(&config.namespace),
+            config: config.clone(),
+            producer: self.producer,
+            erasures: Arc::clone(&self.erasures),
+            holds: Arc::clone(&self.holds),
+            archiving: Arc::clone(&self.archiving),
+            seal: Box::new(move || {
+                let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+                let (done, sealed) = channel();
+                jobs.send(Job::Seal(done)).map_err(|_| closed())?;
+                sealed.recv().map_err(|_| closed())?
+            }),
+            renew: Box::new(move || match &snapshots {
+                Some(snapshots) => snapshots.renew(|| snapshots::ask(&asked)),
+                None => Ok(()),
+            }),
+        };
+        Eraser::start(work)
+    }
 }

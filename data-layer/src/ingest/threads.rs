@@ -9,6 +9,7 @@ use super::rebuild::Rebuild;
 use super::shared::Sharing;
 use super::snapshots::Clockwork;
 use crate::archive::Archivist;
+use crate::erase::Eraser;
 use crate::log::Lock;
 use crate::{Error, Result};
 
@@ -22,12 +23,15 @@ pub(super) struct Threads {
     pub clock: Option<Clockwork>,
     pub rebuild: Option<Rebuild>,
     pub sharing: Option<Sharing>,
+    pub erase: Eraser,
 }
 
 impl Threads {
     /// Ends them: what came is written and synced, then applied, then a last snapshot is taken.
     pub(super) fn close(self, jobs: &Sender<Job>) -> Result<()> {
-        let Self { log, apply, archive, clock, rebuild, sharing } = self;
+        let Self { log, apply, archive, clock, rebuild, sharing, erase } = self;
+        // What it has not rewritten it does at the next start.
+        drop(erase);
         // It asks the log thread; what it has not done the next start begins again.
         drop(rebuild);
         // A thread that has ended already has dropped its end; joining tells why.

@@ -27,7 +27,7 @@ pub mod snapshot;
 pub mod sources;
 pub mod sum;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod ties;
 pub mod together;
 pub mod trending;

@@ -21,7 +21,7 @@ pub(super) fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
-pub(super) fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let mut schema = Schema::reserved();
     schema.items.insert("price".into(), ValueType::Float);
     schema.items.insert("title".into(), ValueType::String);
@@ -30,7 +30,7 @@ pub(super) fn schema() -> Schema {
     schema
 }
 
-pub(super) fn records(events: &[Event]) -> Vec<Record> {
+pub(crate) fn records(events: &[Event]) -> Vec<Record> {
     let record = |(sequence, event): (u64, &Event)| Record {
         sequence,
         received_ms: NOW,
@@ -42,14 +42,14 @@ pub(super) fn records(events: &[Event]) -> Vec<Record> {
 }
 
 /// Bounds that no test reaches, and a rule of levels.
-pub(super) fn keep() -> Keep {
+pub(crate) fn keep() -> Keep {
     let view = Actions::default().id("view").unwrap();
     let points = vec![(view, Points { each: 5, a_day: Some(10) })];
     let rule = LevelRule { name: "reader".into(), points, thresholds: vec![10] };
     Keep { levels: vec![rule], calendar: Calendar::of("Asia/Shanghai").unwrap(), ..Keep::default() }
 }
 
-pub(super) fn live(events: &[Event]) -> Live {
+pub(crate) fn live(events: &[Event]) -> Live {
     let live = Live::with(Actions::default(), schema(), keep());
     live.apply(&records(events)).unwrap();
     live
@@ -77,7 +77,7 @@ pub(super) fn impression(who: &Person, item: &str, time: Millis) -> Event {
 }
 
 /// All that can be read of a store, without ordinals, and without items and people of whom nothing is known.
-pub(super) fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
+pub(crate) fn shown(live: &Live, people: &[Person]) -> BTreeMap<String, String> {
     let items = live.items();
     let mut all = BTreeMap::new();
     for item in 0..items.len() as Ordinal {
@@ -138,7 +138,7 @@ fn counted(counters: &Counters) -> Vec<(ActionNumber, u64, u64, Vec<u64>)> {
 
 type ActionNumber = u8;
 
-pub(super) fn people() -> Vec<Person> {
+pub(crate) fn people() -> Vec<Person> {
     let of = |n: &str| [Person::user(id(n)), Person::anonymous(id(n))];
     ["p0", "p1", "p2"].iter().flat_map(|n| of(n)).collect()
 }
@@ -194,7 +194,7 @@ pub(super) fn attribute_events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-pub(super) fn any_event() -> impl Strategy<Value = Event> {
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let who = (0..3u8, any::<bool>()).prop_map(|(n, known)| {
         let id = id(&format!("p{n}"));
         if known { Person::user(id) } else { Person::anonymous(id) }

@@ -161,10 +161,23 @@ pub fn encode_record(
     received_ms: Millis,
     payload: &[u8],
 ) {
+    encode_version(out, RECORD_VERSION, kind, partition, sequence, received_ms, payload);
+}
+
+/// As [`encode_record`], with a payload that an older version may have written.
+pub(crate) fn encode_version(
+    out: &mut Vec<u8>,
+    version: u8,
+    kind: u8,
+    partition: Partition,
+    sequence: u64,
+    received_ms: Millis,
+    payload: &[u8],
+) {
     let start = out.len();
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&[RECORD_VERSION, kind]);
+    out.extend_from_slice(&[version, kind]);
     out.extend_from_slice(&partition.to_le_bytes());
     out.extend_from_slice(&sequence.to_le_bytes());
     out.extend_from_slice(&received_ms.to_le_bytes());
@@ -175,6 +188,9 @@ pub fn encode_record(
 
 /// Kind of a decision's record. Those of events are given by [`kind_of`].
 pub const DECISION: u8 = 32;
+
+/// Kind of the record of an identification.
+pub(crate) const IDENTIFY: u8 = 6;
 
 /// Kind of a record that was erased: it keeps its sequence, says nothing, and readers pass it over.
 pub const VOID: u8 = 11;

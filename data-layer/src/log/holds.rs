@@ -7,4 +7,13 @@ pub trait Holds: std::fmt::Debug + Send + Sync {
 
     /// The smallest sequence that is still needed; what is before it may go. Asked often, answered at once.
     fn needs_from(&self) -> u64;
+
+    /// Lets go of what it made of records up to this one, because one of them asks for an erasure: replaces it by something newer, and
+    /// removes it. `false` where that takes longer: it is asked again. Those who keep nothing have but to be past it.
+    ///
+    /// # Errors
+    /// What keeps it from doing so; it is asked again.
+    fn renew(&self, sequence: u64) -> crate::Result<bool> {
+        Ok(self.needs_from() > sequence)
+    }
 }

@@ -244,8 +244,21 @@ impl Writer {
         self.growth.set(mark);
     }
 
+    /// Writes and syncs what is buffered and starts a new segment, unless this one has no record yet.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn seal(&mut self) -> Result<()> {
+        self.flush()?;
+        self.mend()?;
+        self.turn(true)
+    }
+
     fn rotate(&mut self) -> Result<()> {
-        let full = self.written.len >= self.segment_bytes || self.turned;
+        self.turn(self.written.len >= self.segment_bytes || self.turned)
+    }
+
+    fn turn(&mut self, full: bool) -> Result<()> {
         if !full || self.written.len <= SEGMENT_HEADER as u64 {
             return Ok(());
         }

@@ -62,7 +62,7 @@ fn a_damaged_snapshot_is_passed_over_for_an_older_one_and_then_for_the_log() {
         let live = Ingest::read_only(&world.config).unwrap();
         assert_eq!(clicks(&live, "i1"), 4);
         let told = CatchUp::default();
-        let state = super::super::start::state(&world.config, None, 0, &told).unwrap();
+        let state = super::super::start::state(&world.config, None, 0, &told, None).unwrap();
         assert_eq!((told.standing().1, clicks(&state.live, "i1")), (expected, 4));
     }
     // A file that a process left half written goes with the next start.

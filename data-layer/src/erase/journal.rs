@@ -1,0 +1,284 @@
+//! Who asked to be erased, by keyed hash, and how far that is: `ERASURES` in the folder of the log, a line of JSON for each change, the last
+//! line of a sequence counts. What readers of tables ask, and what `GET /v1/erasures/{id}` shows. Not for the rewriting: `worker.rs`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::secret::{Secret, hex};
+use crate::config::Config;
+use crate::types::{Event, Millis, Person, Position, Record};
+use crate::{Error, Result};
+
+/// Name of the journal.
+pub(super) const JOURNAL: &str = "ERASURES";
+/// Name of the file with the key that people are hashed under.
+pub(super) const SALT: &str = "SALT";
+
+/// What is kept of one erasure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Sequence of the record that asks for it.
+    pub sequence: u64,
+    /// When it was received.
+    pub time: Millis,
+    /// Keyed hash of the person, in hex digits.
+    pub person: String,
+    /// When the rewriting began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Millis>,
+    /// The key of the pseudonyms, while the rewriting goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// What the person is called where it has been done, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub becomes: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Millis>,
+    /// Files that were written again.
+    #[serde(default)]
+    pub files: u64,
+    /// Records that were changed or emptied, of everybody who was erased together.
+    #[serde(default)]
+    pub records: u64,
+}
+
+/// How far an erasure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Honoured by every reader; the files have not been rewritten yet.
+    Pending,
+    /// Files are being rewritten.
+    Rewriting,
+    /// Nothing of the id is left.
+    Done,
+}
+
+/// An erasure as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Erasure {
+    /// How far it is.
+    pub state: State,
+    /// When it was asked for.
+    pub asked: Millis,
+    /// When the rewriting began.
+    pub began: Option<Millis>,
+    /// When it ended.
+    pub ended: Option<Millis>,
+    /// Files that have been looked through, of so many; those of all that are erased together.
+    pub looked_through: [u64; 2],
+    /// Files that were written again.
+    pub files: u64,
+    /// Records that were changed or emptied.
+    pub records: u64,
+}
+
+/// The erasures of one log.
+#[derive(Debug)]
+pub struct Erasures {
+    folder: PathBuf,
+    producer: u64,
+    salt: Secret,
+    entries: Mutex<BTreeMap<u64, Entry>>,
+    /// Keyed hash to sequence and time of the newest erasure.
+    newest: RwLock<FxHashMap<String, (u64, Millis)>>,
+    /// Files looked through by the rewriting that goes on, and how many there are.
+    progress: [AtomicU64; 2],
+}
+
+impl Erasures {
+    /// Reads the journal in the folder of a log, and makes the key where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Invalid`] for a key or a line that is none.
+    pub fn open(folder: &Path, producer: u64) -> Result<Self> {
+        let erasures = Self::of(folder, producer)?;
+        erasures.write(&erasures.entries.lock())?;
+        Ok(erasures)
+    }
+
+    fn of(folder: &Path, producer: u64) -> Result<Self> {
+        let salt = Secret::kept(&folder.join(SALT))?;
+        let entries = read(folder)?;
+        let mut newest = FxHashMap::default();
+        for entry in entries.values() {
+            newest.insert(entry.person.clone(), (entry.sequence, entry.time));
+        }
+        let (folder, entries, newest) = (folder.to_owned(), Mutex::new(entries), RwLock::new(newest));
+        Ok(Self { folder, producer, salt, entries, newest, progress: Default::default() })
+    }
+
+    /// The erasures of the log that a configuration names, for who only reads; `None` where there never were any.
+    ///
+    /// # Errors
+    /// As [`Erasures::open`].
+    pub fn read_only(config: &Config) -> Result<Option<Self>> {
+        let folder = config.log.dir.join(&config.namespace);
+        if read(&folder)?.is_empty() {
+            return Ok(None);
+        }
+        Self::of(&folder, 0).map(Some)
+    }
+
+    /// Takes note of the erasures among records that are in the log. Those that are known already are left as they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; they are known to this process all the same.
+    pub fn note(&self, records: &[Record]) -> Result<()> {
+        let mut lines = Vec::new();
+        let mut entries = self.entries.lock();
+        for record in records {
+            let Event::Erase(erase) = &record.event else { continue };
+            if entries.contains_key(&record.sequence) {
+                continue;
+            }
+            let person = hex(&self.salt.tag(&erase.person));
+            let (sequence, time) = (record.sequence, record.received_ms);
+            self.newest.write().insert(person.clone(), (sequence, time));
+            let (began, secret, becomes, ended, files, records) = (None, None, None, None, 0, 0);
+            let entry = Entry { sequence, time, person, began, secret, becomes, ended, files, records };
+            line(&entry, &mut lines)?;
+            entries.insert(sequence, entry);
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let path = self.folder.join(JOURNAL);
+        let append = || -> std::io::Result<()> {
+            let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
+            file.write_all(&lines)?;
+            file.sync_data()
+        };
+        append().map_err(Error::io(&path))
+    }
+
+    /// Sequence and receipt time of the newest erasure of a person; what was made of them before it is nobody's.
+    #[must_use]
+    pub fn newest(&self, person: &Person) -> Option<(u64, Millis)> {
+        let newest = self.newest.read();
+        if newest.is_empty() {
+            return None;
+        }
+        newest.get(&hex(&self.salt.tag(person))).copied()
+    }
+
+    /// How far the erasure is that a record at this position asks for; `None` where none does.
+    #[must_use]
+    pub fn status(&self, position: Position) -> Option<Erasure> {
+        if position.producer != self.producer {
+            return None;
+        }
+        let entries = self.entries.lock();
+        let entry = entries.get(&position.sequence)?;
+        let state = match (entry.ended, entry.began) {
+            (Some(_), _) => State::Done,
+            (None, Some(_)) => State::Rewriting,
+            (None, None) => State::Pending,
+        };
+        let progress = self.progress.each_ref().map(|n| n.load(Ordering::Relaxed));
+        Some(Erasure {
+            state,
+            asked: entry.time,
+            began: entry.began,
+            ended: entry.ended,
+            looked_through: if state == State::Rewriting { progress } else { [0, 0] },
+            files: entry.files,
+            records: entry.records,
+        })
+    }
+
+    /// The position that names an erasure.
+    #[must_use]
+    pub fn position(&self, sequence: u64) -> Position {
+        Position { producer: self.producer, sequence }
+    }
+
+    /// How many have not ended.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.entries.lock().values().filter(|entry| entry.ended.is_none()).count()
+    }
+
+    /// The smallest sequence in the log that an erasure still needs.
+    #[must_use]
+    pub fn needs_from(&self) -> u64 {
+        let entries = self.entries.lock();
+        entries.values().find(|entry| entry.ended.is_none()).map_or(u64::MAX, |entry| entry.sequence)
+    }
+
+    /// Those that have not ended, oldest first.
+    pub(super) fn open_entries(&self) -> Vec<Entry> {
+        self.entries.lock().values().filter(|entry| entry.ended.is_none()).cloned().collect()
+    }
+
+    /// Puts changed entries in the place of those with their sequences; what they held before is gone from the disk.
+    pub(super) fn put(&self, changed: impl IntoIterator<Item = Entry>) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let mut after = entries.clone();
+        after.extend(changed.into_iter().map(|entry| (entry.sequence, entry)));
+        self.write(&after)?;
+        *entries = after;
+        Ok(())
+    }
+
+    /// Says how far the rewriting is.
+    pub(super) fn tell(&self, looked_through: u64, of: u64) {
+        self.progress[0].store(looked_through, Ordering::Relaxed);
+        self.progress[1].store(of, Ordering::Relaxed);
+    }
+
+    fn write(&self, entries: &BTreeMap<u64, Entry>) -> Result<()> {
+        let path = self.folder.join(JOURNAL);
+        if entries.is_empty() && !path.exists() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        entries.values().try_for_each(|entry| line(entry, &mut lines))?;
+        let draft = path.with_extension("new");
+        let write = || -> std::io::Result<()> {
+            let mut file = std::fs::File::create(&draft)?;
+            file.write_all(&lines)?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            std::fs::File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(Error::io(&path))
+    }
+}
+
+/// The entries of the journal of a log, by sequence; none where there is no journal.
+pub(super) fn read(folder: &Path) -> Result<BTreeMap<u64, Entry>> {
+    let path = folder.join(JOURNAL);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Error::io(&path)(error)),
+    };
+    let mut entries = BTreeMap::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        match serde_json::from_str::<Entry>(line) {
+            Ok(entry) => drop(entries.insert(entry.sequence, entry)),
+            // The process died while it wrote it; the log has the record.
+            Err(_) if at + 1 == lines.len() && !text.ends_with('\n') => {}
+            Err(error) => {
+                let detail = format!("line {}: expected an erasure, {error}", at + 1);
+                return Err(Error::invalid(path.display().to_string(), detail));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn line(entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
+    serde_json::to_writer(&mut *out, entry).map_err(|error| Error::invalid("erasure", error.to_string()))?;
+    out.push(b'\n');
+    Ok(())
+}
