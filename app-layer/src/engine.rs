@@ -29,6 +29,7 @@ pub struct Engine {
     config: Config,
     live: Arc<Live>,
     ingest: Option<Ingest>,
+    pub(crate) erasures: Option<Arc<data_layer::erase::Erasures>>,
     bodies: Arc<Admission>,
     tables: Tables,
     lazy: BTreeSet<String>,
@@ -135,6 +136,7 @@ impl Engine {
         Ok(Self {
             metrics: Metrics::new(),
             answers: Answers::default(),
+            erasures: crate::erased::open(&config, ingest.as_ref())?,
             config,
             live,
             ingest,

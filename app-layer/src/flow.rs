@@ -45,8 +45,9 @@ pub async fn recommend(engine: &Engine, request: &Request) -> Result<Answer> {
 
     // From here on there is one picture of items, lists and tables, and no more waiting.
     let world = engine.world_over(&ahead);
-    let stores =
-        Stores { items: &*world.items, access: &Over::new(world.access(turn.now_ms), &ahead, engine.lazy()) };
+    let erased = reader.person.as_ref().and_then(|person| engine.erased(person));
+    let lists = Over::new(world.access(turn.now_ms), &ahead, engine.lazy()).without(erased);
+    let stores = Stores { items: &*world.items, access: &lists };
 
     let mut candidates = recall::run(&work, &named, &query, &stores, &until, &mut trip)?;
     let always = filter::always::Always::of(&named, &turn);

@@ -6,6 +6,7 @@ pub mod command;
 pub mod cursor;
 pub mod decide;
 pub mod engine;
+mod erased;
 pub mod error;
 pub mod feedback;
 pub mod filter;

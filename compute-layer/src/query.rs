@@ -51,6 +51,21 @@ pub trait Lists: Sync {
     /// When the table is missing or corrupt; nothing is appended.
     fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool>;
 
+    /// [`Lists::list`] of a table that has a list for each user. Where what is asked for was made before somebody was erased
+    /// who had this id, there is none.
+    ///
+    /// # Errors
+    /// As [`Lists::list`].
+    fn of_user(&self, spec: &ListSpec, user: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
+        self.list(spec, user, at_most, out)
+    }
+
+    /// Up to when what a table was made of was read; `None` where that is not known.
+    fn made_of(&self, table: &str) -> Option<Millis> {
+        let _ = table;
+        None
+    }
+
     /// [`Lists::list`] of many keys, as far as there is time: `each` gets the place of the key and its list; keys without one are
     /// left out.
     ///
@@ -87,6 +102,10 @@ const BLOCK: usize = 8;
 impl Lists for Access<'_> {
     fn list(&self, spec: &ListSpec, key: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
         Ok(Access::list(self, spec, key, at_most, out)?)
+    }
+
+    fn made_of(&self, table: &str) -> Option<Millis> {
+        self.snapshot.table(table).map(|stack| stack.table().header().watermark)
     }
 
     fn lists(

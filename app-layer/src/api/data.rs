@@ -7,10 +7,11 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::Actions;
 use data_layer::config::{Keep, LevelRule, Right};
+use data_layer::erase::State;
 use data_layer::live::{Counters, Items, Side, UserState};
 use data_layer::types::event::{Erase, ItemEvent};
 use data_layer::types::time::{DAY, HOUR};
-use data_layer::types::{Event, Id, Millis, Person, Value, time};
+use data_layer::types::{Event, Id, Millis, Person, Position, Value, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -116,6 +117,40 @@ pub struct Deleted {
     pub id: String,
     /// The removal counts from this position on.
     pub position: String,
+}
+
+/// An erasure was asked for, and is honoured by every reader.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Erased {
+    /// The id of the user.
+    pub id: String,
+    /// The erasure counts from this position on.
+    pub position: String,
+    /// Its own id: `GET /v1/erasures/{id}` says how far the files are.
+    pub erasure: String,
+}
+
+/// How far an erasure is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErasureAnswer {
+    /// Its id.
+    pub id: String,
+    /// `pending`: honoured, the files are not rewritten yet; `rewriting`; `done`: no byte of the id is left in log and archive.
+    pub state: &'static str,
+    /// When it was asked for, in milliseconds since the Unix epoch.
+    pub asked: Millis,
+    /// When the rewriting began.
+    pub began: Option<Millis>,
+    /// When it ended.
+    pub ended: Option<Millis>,
+    /// While files are rewritten: how many have been looked through.
+    pub looked_through: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Files that were written again, for all erasures that were dealt with together.
+    pub files: u64,
+    /// Records that were changed or emptied, likewise.
+    pub records: u64,
 }
 
 /// All that is known of an item.
@@ -231,11 +266,11 @@ fn ties(state: &UserState) -> BTreeMap<String, Tied> {
     all
 }
 
-/// Erases a user: at once for every reader. Totals of items stay.
+/// Erases a user: at once for every reader, and some time later from the files. Totals of items stay.
 #[utoipa::path(
     delete, path = "/v1/users/{id}", tag = "data", params(("id" = String, Path, description = "id of the user")),
     responses(
-        (status = 200, body = Deleted),
+        (status = 202, body = Erased),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown user"),
@@ -251,13 +286,59 @@ pub async fn delete_user(engine: Data<Engine>, http: HttpRequest, id: Path<Strin
         return Err(unknown("user", &id).into());
     }
     let [person] = who;
-    remove(&engine, &known, Event::Erase(Erase { person, time: time::now() })).await
+    let position = submit(&engine, Event::Erase(Erase { person: person.clone(), time: time::now() })).await?;
+    // Asked for twice at the same moment, it is one erasure.
+    let own = engine.erasures().and_then(|all| all.newest(&person).map(|(at, _)| all.position(at)));
+    let erasure = own.unwrap_or(position).to_string();
+    Ok(HttpResponse::Accepted().json(Erased {
+        id: known.to_string(),
+        position: position.to_string(),
+        erasure,
+    }))
+}
+
+/// How far an erasure is.
+#[utoipa::path(
+    get, path = "/v1/erasures/{id}", tag = "data", params(("id" = String, Path, description = "id of the erasure")),
+    responses(
+        (status = 200, body = ErasureAnswer),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right read"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown erasure"),
+    )
+)]
+pub async fn erasure(engine: Data<Engine>, http: HttpRequest, id: Path<String>) -> Result<HttpResponse> {
+    keys::allow(&engine, &http, Right::Read)?;
+    let found = engine.erasures().and_then(|all| all.status(id.parse().ok()?));
+    let found = found.ok_or_else(|| unknown("erasure", &id))?;
+    let [looked_through, of] = found.looked_through;
+    Ok(HttpResponse::Ok().json(ErasureAnswer {
+        id: id.to_string(),
+        state: match found.state {
+            State::Pending => "pending",
+            State::Rewriting => "rewriting",
+            State::Done => "done",
+        },
+        asked: found.asked,
+        began: found.began,
+        ended: found.ended,
+        looked_through,
+        of,
+        files: found.files,
+        records: found.records,
+    }))
 }
 
 /// Longest wait until a removal counts for every reader of this server.
 const COUNTS_WITHIN: Duration = Duration::from_secs(5);
 
 async fn remove(engine: &Engine, id: &Id, event: Event) -> Result<HttpResponse> {
+    let position = submit(engine, event).await?;
+    Ok(HttpResponse::Ok().json(Deleted { id: id.to_string(), position: position.to_string() }))
+}
+
+/// Puts an event into the log and waits until it counts for every reader.
+async fn submit(engine: &Engine, event: Event) -> Result<Position> {
     let Some(ingest) = engine.ingest() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
@@ -266,7 +347,7 @@ async fn remove(engine: &Engine, id: &Id, event: Event) -> Result<HttpResponse> 
         return Err(Refusal::new(503, rejected.detail.clone()).into());
     }
     engine.live().wait_for(receipt.position, COUNTS_WITHIN).await;
-    Ok(HttpResponse::Ok().json(Deleted { id: id.to_string(), position: receipt.position.to_string() }))
+    Ok(receipt.position)
 }
 
 fn counted(counters: &Counters, actions: &Actions, now_ms: Millis) -> BTreeMap<String, Counted> {

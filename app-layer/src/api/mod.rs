@@ -59,6 +59,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/v1/models/{name}", "GET, HEAD").get(models::one))
         .service(at("/v1/items/{id}", "GET, HEAD, DELETE").get(data::item).delete(data::delete_item))
         .service(at("/v1/users/{id}", "GET, HEAD, DELETE").get(data::user).delete(data::delete_user))
+        .service(at("/v1/erasures/{id}", "GET, HEAD").get(data::erasure))
         .service(at("/healthz", "GET, HEAD").get(ops::healthz))
         .service(at("/readyz", "GET, HEAD").get(ops::readyz))
         .service(at("/metrics", "GET, HEAD").get(ops::metrics))

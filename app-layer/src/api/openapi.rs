@@ -128,6 +128,7 @@ pub struct PublishModel {
         data::delete_item,
         data::user,
         data::delete_user,
+        data::erasure,
         ops::healthz,
         ops::readyz,
         ops::metrics,

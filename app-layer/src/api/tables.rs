@@ -2,11 +2,11 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use data_layer::access::{Access, ReadLists};
+use data_layer::access::{Access, ReadLists, Stack};
 use data_layer::config::Right;
 use data_layer::live::{Items, Scored};
 use data_layer::publish::{Folder, Gate};
-use data_layer::types::time;
+use data_layer::types::{Id, Person, time};
 use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
@@ -147,7 +147,7 @@ fn describe(engine: &Engine, name: &str) -> Result<TableAnswer> {
     };
     Ok(TableAnswer {
         name: name.to_owned(),
-        generation: mapped.map(data_layer::access::Stack::generation),
+        generation: mapped.map(Stack::generation),
         keys: statistics.0,
         entries: statistics.1,
         generations: generations.into_iter().map(generation).collect(),
@@ -185,6 +185,9 @@ fn one_list(engine: &Engine, name: &str, key: String) -> Result<ListAnswer> {
     let snapshot = engine.tables().snapshot();
     let Some(mapped) = snapshot.table(name) else { return Err(unknown(engine, name)) };
     let mut list: Vec<Scored> = Vec::new();
+    if is_of_erased(engine, name, mapped, &key) {
+        return Ok(ListAnswer { generation: mapped.generation(), items: Vec::new(), key });
+    }
     // Without a lock on the items: who waits for the disk must not make others wait.
     match engine.scenes().list_spec(name) {
         Some(spec) => {
@@ -196,6 +199,15 @@ fn one_list(engine: &Engine, name: &str, key: String) -> Result<ListAnswer> {
     let table = engine.live().items();
     let items = list.iter().map(|s| ScoredItem { item: table.id(s.item).to_string(), score: s.score });
     Ok(ListAnswer { generation: mapped.generation(), items: items.collect(), key })
+}
+
+/// Whether a list was made of what somebody did who was erased since.
+fn is_of_erased(engine: &Engine, name: &str, table: &Stack, key: &str) -> bool {
+    let user = || Id::new(key).ok().map(Person::user);
+    engine.scenes().is_of_users(name)
+        && user()
+            .and_then(|user| engine.erased(&user))
+            .is_some_and(|erased| table.table().header().watermark <= erased)
 }
 
 /// Longest list that is shown.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use compute_layer::RecallPlan;
 use data_layer::access::ListSpec;
 use data_layer::experiment::{Layer, assign};
 use data_layer::types::{Millis, PersonKind};
@@ -178,6 +179,15 @@ impl Scenes {
         let mut specs =
             works.iter().flat_map(|work| work.recalls.iter().flat_map(|plan| plan.component.lists()));
         specs.find(|spec| spec.table == table && spec.live.is_some()).cloned()
+    }
+
+    /// Whether a scene reads a table by user.
+    #[must_use]
+    pub fn is_of_users(&self, table: &str) -> bool {
+        let of_users = |plan: &RecallPlan| {
+            plan.component.is_of_users() && plan.component.lists().iter().any(|spec| spec.table == table)
+        };
+        self.works().iter().any(|work| work.recalls.iter().any(of_users))
     }
 
     fn compile_one(&self, scene: &Scene, buckets: &Buckets) -> std::result::Result<Arc<Work>, Vec<Fault>> {

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use data_layer::access::{Ahead, ListSpec, Wanted};
 use data_layer::live::Scored;
+use data_layer::types::Millis;
 use parking_lot::Mutex;
 
 use crate::{Deadline, Error, Lists, Outcome, Query, RecallPlan, Result, Stores};
@@ -62,12 +63,19 @@ pub struct Over<'a, L> {
     inner: L,
     ahead: &'a Ahead,
     lazy: &'a BTreeSet<String>,
+    erased: Option<Millis>,
 }
 
 impl<'a, L: Lists> Over<'a, L> {
     /// Lays what was read ahead over the other lists. A lazy table is never read here.
     pub fn new(inner: L, ahead: &'a Ahead, lazy: &'a BTreeSet<String>) -> Self {
-        Self { inner, ahead, lazy }
+        Self { inner, ahead, lazy, erased: None }
+    }
+
+    /// Leaves out lists for the user who asks that were made of what was there before somebody was erased who had their id.
+    #[must_use]
+    pub fn without(self, erased: Option<Millis>) -> Self {
+        Self { erased, ..self }
     }
 }
 
@@ -78,6 +86,18 @@ impl<L: Lists> Lists for Over<'_, L> {
         }
         let read = self.ahead.list(spec, key, at_most, out);
         read.map_err(|left| Error::LeftOut { cause: left.cause, detail: left.detail })
+    }
+
+    fn of_user(&self, spec: &ListSpec, user: &str, at_most: usize, out: &mut Vec<Scored>) -> Result<bool> {
+        let before = |erased| self.made_of(&spec.table).is_none_or(|read| read <= erased);
+        if self.erased.is_some_and(before) {
+            return Ok(false);
+        }
+        self.list(spec, user, at_most, out)
+    }
+
+    fn made_of(&self, table: &str) -> Option<Millis> {
+        self.inner.made_of(table)
     }
 
     fn lists(

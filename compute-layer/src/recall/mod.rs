@@ -50,6 +50,11 @@ pub trait Recall: Send + Sync + std::fmt::Debug {
 
     /// The lists it reads, so that a scene can be checked and its tables waited for.
     fn lists(&self) -> Vec<&ListSpec>;
+
+    /// Whether its lists are by user.
+    fn is_of_users(&self) -> bool {
+        false
+    }
 }
 
 /// How far a recall came.

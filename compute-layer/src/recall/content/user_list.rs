@@ -30,11 +30,15 @@ impl Recall for UserList {
         if until.passed() {
             return Ok(Outcome::Late { read: 0, of: 1 });
         }
-        stores.access.list(&self.list, user, depth, out)?;
+        stores.access.of_user(&self.list, user, depth, out)?;
         Ok(Outcome::Whole)
     }
 
     fn lists(&self) -> Vec<&ListSpec> {
         vec![&self.list]
+    }
+
+    fn is_of_users(&self) -> bool {
+        true
     }
 }
