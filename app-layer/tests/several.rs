@@ -57,7 +57,7 @@ fn server(redis: &Redis) -> (Site, Engine) {
 }
 
 fn ask(engine: &Engine, more: serde_json::Value) -> Answer {
-    let mut body = serde_json::json!({"scene": "home", "user": "u1", "size": 5});
+    let mut body = serde_json::json!({"scene": "home", "user": "u1", "size": 10});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     block(flow::recommend(engine, &Request::read(&body).unwrap())).unwrap()
 }

@@ -160,9 +160,7 @@ impl Ingest {
             erasures: Arc::clone(&erasures),
             lock,
         };
-        if let Some(schema) = typing::configured(&pipeline.schema, &config.schema, config.schema_unknown) {
-            pipeline.append_own(Event::Schema(schema), time::now(), &live)?;
-        }
+        pipeline.configure(config, &live)?;
         let (jobs, inbox) = channel();
         let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
         let bell = Arc::<Bell>::default();
@@ -177,11 +175,9 @@ impl Ingest {
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
-        let (archivist, erase) =
-            (sealed.archive(config, &bell)?, sealed.erase(config, &jobs, snapshots.as_ref())?);
+        let (archivist, erase) = sealed.start(config, &bell, &jobs, snapshots.as_ref())?;
         let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
         let threads = Threads { log, apply, archive: archivist, clock, rebuild, sharing, erase };
-        let threads = Mutex::new(Some(threads));
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
@@ -192,7 +188,7 @@ impl Ingest {
                 stats,
                 settled,
                 fixed,
-                threads,
+                threads: Mutex::new(Some(threads)),
                 sealed,
                 archive,
                 snapshots,

@@ -16,10 +16,11 @@ use super::jobs::{Batch, Gathered, Job, gather};
 use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
 use crate::archive::Bell;
+use crate::config::Config;
 use crate::erase::Erasures;
 use crate::live::Live;
 use crate::log::{Lock, Writer, format};
-use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema};
+use crate::types::{Decision, Event, Millis, Partition, Position, Record, Schema, time};
 use crate::{Error, Result};
 
 /// After a failure the log is taken for failed this long, unless it works again before.
@@ -137,6 +138,14 @@ impl Drop for Closing<'_> {
 }
 
 impl Pipeline {
+    /// Writes what the configuration says of types, where the log says otherwise.
+    pub(super) fn configure(&mut self, config: &Config, live: &Live) -> Result<()> {
+        match typing::configured(&self.schema, &config.schema, config.schema_unknown) {
+            Some(schema) => self.append_own(Event::Schema(schema), time::now(), live),
+            None => Ok(()),
+        }
+    }
+
     /// Works until it is closed; what it remembers then, and the lock.
     pub(super) fn run(mut self, jobs: &Receiver<Job>, out: &Outlet) -> Result<(Dedupe, Lock)> {
         let _closing = Closing(&out.backlog);

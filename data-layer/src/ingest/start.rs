@@ -164,15 +164,7 @@ fn replay(
             return Ok(None);
         }
         let record = record(entry, &folder)?;
-        // Older versions wrote another payload for the same content.
-        let key = match entry.version {
-            _ if !with_keys => 0,
-            format::RECORD_VERSION => dedupe::key(&record.event, entry.payload),
-            _ => {
-                let payload = format::encode_event(&record.event);
-                dedupe::key(&record.event, &payload.map_err(|detail| Error::invalid("log", detail))?)
-            }
-        };
+        let key = if with_keys { key(&entry, &record)? } else { 0 };
         // As the log will be when the rewriting has ended that a process before this one was at.
         let record = match &plan {
             Some(plan) => plan.record(record),
@@ -208,15 +200,30 @@ fn replay(
     })?;
     apply(&mut records)?;
     if last < after {
-        let name = format!("{} of {}", last + 1, folder.display());
-        let hint = format!(
-            "; the newest snapshot has records up to {after}: bring the log back from a backup, or remove {} to go on without them",
-            snapshots::folder(config).display()
-        );
-        return Err(Error::NotFound { what: "record", name, hint });
+        return Err(ends_early(config, last, after));
     }
     live.follow(producer.unwrap_or(live.applied().producer));
     Ok(())
+}
+
+/// By what a record is known for a repeat.
+fn key(entry: &EntryRef<'_>, record: &Record) -> Result<dedupe::Key> {
+    if entry.version == format::RECORD_VERSION {
+        return Ok(dedupe::key(&record.event, entry.payload));
+    }
+    // Older versions wrote another payload for the same content.
+    let payload = format::encode_event(&record.event).map_err(|detail| Error::invalid("log", detail))?;
+    Ok(dedupe::key(&record.event, &payload))
+}
+
+/// That the log ends before the newest snapshot.
+fn ends_early(config: &Config, last: u64, after: u64) -> Error {
+    let name = format!("{} of {}", last + 1, config.events_folder().display());
+    let hint = format!(
+        "; the newest snapshot has records up to {after}: bring the log back from a backup, or remove {} to go on without them",
+        snapshots::folder(config).display()
+    );
+    Error::NotFound { what: "record", name, hint }
 }
 
 /// Where snapshots are taken, and the thread that does it; `None` where the configuration wants none.
@@ -278,8 +285,19 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
+    /// Starts the threads that archive and erase.
+    pub(super) fn start(
+        &self,
+        config: &Config,
+        bell: &Arc<Bell>,
+        jobs: &Sender<Job>,
+        snapshots: Option<&Arc<Snapshots>>,
+    ) -> Result<(Option<Archivist>, Eraser)> {
+        Ok((self.archive(config, bell)?, self.erase(config, jobs, snapshots)?))
+    }
+
     /// Starts the thread that archives, where the configuration names an archive.
-    pub(super) fn archive(&self, config: &Config, bell: &Arc<Bell>) -> Result<Option<Archivist>> {
+    fn archive(&self, config: &Config, bell: &Arc<Bell>) -> Result<Option<Archivist>> {
         let Some(address) = &config.log.archive else { return Ok(None) };
         let work = Work {
             folder: config.log.dir.join(&config.namespace),
@@ -295,7 +313,7 @@ impl Sealed {
     }
 
     /// Starts the thread that erases.
-    pub(super) fn erase(
+    fn erase(
         &self,
         config: &Config,
         jobs: &Sender<Job>,
