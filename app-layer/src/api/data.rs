@@ -270,7 +270,7 @@ fn ties(state: &UserState) -> BTreeMap<String, Tied> {
 #[utoipa::path(
     delete, path = "/v1/users/{id}", tag = "data", params(("id" = String, Path, description = "id of the user")),
     responses(
-        (status = 202, body = Erased),
+        (status = 200, body = Erased),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "no known key"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "the key lacks the right write"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown user"),
@@ -290,11 +290,7 @@ pub async fn delete_user(engine: Data<Engine>, http: HttpRequest, id: Path<Strin
     // Asked for twice at the same moment, it is one erasure.
     let own = engine.erasures().and_then(|all| all.newest(&person).map(|(at, _)| all.position(at)));
     let erasure = own.unwrap_or(position).to_string();
-    Ok(HttpResponse::Accepted().json(Erased {
-        id: known.to_string(),
-        position: position.to_string(),
-        erasure,
-    }))
+    Ok(HttpResponse::Ok().json(Erased { id: known.to_string(), position: position.to_string(), erasure }))
 }
 
 /// How far an erasure is.
