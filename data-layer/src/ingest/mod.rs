@@ -147,13 +147,12 @@ impl Ingest {
         live.follow(producer);
         let (stats, growth) = (Arc::new(Stats::default()), events.growth());
         stats.lag.start_at(events.last());
-        let schema = live.schema();
-        let (settled, fixed) = (Arc::new(ArcSwap::new(Arc::clone(&schema))), Arc::new(config.schema.clone()));
+        let (settled, fixed) = (Arc::new(ArcSwap::new(live.schema())), Arc::new(config.schema.clone()));
         let mut pipeline = Pipeline {
             events,
             decisions,
             dedupe,
-            schema,
+            schema: live.schema(),
             settled: Arc::clone(&settled),
             fixed: Arc::clone(&fixed),
             stats: Arc::clone(&stats),
