@@ -1,5 +1,5 @@
 //! Erasure of people from what is on the disk: a journal of who asked when, by keyed hash; a plan of what becomes of each record; the
-//! rewriting of segments and archives by rename. Not for the live state, which the erase record itself empties: `ingest/apply.rs`.
+//! rewriting of segments and archives by rename. Not for the live state, which the erase record itself empties: `ingest/apply/`.
 //!
 //! **Invariant:** the record that asks for an erasure is rewritten last of all, so that whoever goes on after a crash still knows whom to
 //! look for; and what is read in between is read through the plan, as if the rewriting had ended.

@@ -1,6 +1,7 @@
 //! The people's side of applying: who an event is about, whether anything may be learnt of them, what a retraction takes back. What follows
-//! for items is gathered as effects. Needs no items but their ids, so a server that works on one partition of people gives it the states of
-//! those and does the same; what concerns two people is in steps of one person each, which may be taken in two places.
+//! for items is gathered as effects. Needs no items but their ids; what concerns two people is in steps of one person each. Not for servers
+//! that share a Redis: `ingest/shared/desk.rs` takes the same steps there, with what it read of a partition, and tells other partitions by letters.
+//! The contract suite holds both to the same states.
 
 use std::collections::HashSet;
 use std::sync::Arc;
