@@ -1,7 +1,7 @@
 //! Names of everything in Redis; `docs/formats.md` lists them. A partition's keys have its name as hash tag, so that they share a slot
 //! and can change in one step. Never an id: what people are called does not decide where they are, nor can it forge a tag.
 
-use crate::types::{ITEM_PARTITIONS, PARTITIONS, Partition, Person, PersonKind};
+use crate::types::{ITEM_PARTITIONS, Id, PARTITIONS, Partition, Person, PersonKind};
 
 /// What a note stands under: 16 bytes of a hash.
 pub type NoteKey = [u64; 2];
@@ -52,6 +52,15 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", self.lane.letter(), self.partition)
     }
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// The state of a person.
+    Person(Person),
+    /// A note of a partition of people.
+    Note(Partition, NoteKey),
 }
 
 /// Names the keys of one namespace.
@@ -133,6 +142,44 @@ impl Keys {
         format!("{}{{members}}:{}", self.prefix, lane.letter())
     }
 
+    /// The name of the pause that all outboxes are asked for, while it lasts.
+    #[must_use]
+    pub fn pause(&self) -> String {
+        format!("{}{{pause}}", self.prefix)
+    }
+
+    /// Hash from the producers that stand still to the last record that they sent, and the name of the pause.
+    #[must_use]
+    pub fn still(&self) -> String {
+        format!("{}:still", self.pause())
+    }
+
+    /// What all keys of the namespace begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whose state, or which note, stands under a key; `None` for all other keys.
+    #[must_use]
+    pub fn stored(&self, key: &str) -> Option<Stored> {
+        let rest = key.strip_prefix(&self.prefix)?.strip_prefix("{p")?;
+        let (partition, rest) = rest.split_once("}:")?;
+        let partition: Partition = partition.parse().ok()?;
+        let (kind, rest) = rest.split_once(':')?;
+        let kind = match kind {
+            "u" => PersonKind::User,
+            "a" => PersonKind::Anonymous,
+            "s" => PersonKind::Session,
+            "n" => {
+                let half = |at: std::ops::Range<usize>| u64::from_str_radix(rest.get(at)?, 16).ok();
+                return Some(Stored::Note(partition, [half(16..32)?, half(0..16)?]));
+            }
+            _ => return None,
+        };
+        Some(Stored::Person(Person { kind, id: Id::new(rest).ok()? }))
+    }
+
     fn of(&self, place: Place, what: &str) -> String {
         format!("{}{{{place}}}:{what}", self.prefix)
     }
@@ -141,7 +188,6 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Id;
 
     fn tag(key: &str) -> &str {
         let from = key.find('{').unwrap() + 1;
@@ -167,5 +213,20 @@ mod tests {
         assert_eq!(keys.members(Lane::People), "weir:main:{members}:p");
         let person = Person::anonymous(Id::new("a-31").unwrap());
         assert_eq!(keys.person(&person), format!("weir:main:{{p{}}}:a:a-31", person.partition()));
+        assert_eq!(
+            (keys.pause(), keys.still()),
+            ("weir:main:{pause}".into(), "weir:main:{pause}:still".into())
+        );
+    }
+
+    #[test]
+    fn keys_of_people_and_notes_are_read_and_no_others() {
+        let (keys, place) = (Keys::new("main"), Place { lane: Lane::People, partition: 3 });
+        let person = Person::session(Id::new("{p0}:u:x").unwrap());
+        assert_eq!(keys.stored(&keys.person(&person)), Some(Stored::Person(person)));
+        assert_eq!(keys.stored(&keys.note(place, [7, u64::MAX])), Some(Stored::Note(3, [7, u64::MAX])));
+        for key in [keys.mark(place), keys.ids(place, 9), keys.members(Lane::People), keys.pause()] {
+            assert_eq!(keys.stored(&key), None, "{key}");
+        }
     }
 }

@@ -7,14 +7,16 @@
 //! | `link` | connection: one server or a cluster, TLS, passwords, time limits, reconnecting |
 //! | `cluster` | which server of a cluster has what |
 //! | `keys` | names of everything in Redis |
-//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua` |
+//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua`, `last.lua`, `unpause.lua` |
 //! | `mark` | how far a partition has come, from every sender |
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
 //! | `partition`, `states`, `trim` | append to, read, commit and trim one partition |
 //! | `applied` | how far servers have come, told to each other |
 //! | `routes` | where a record of a log goes |
-//! | `outbox`, `follower`, `forwarded` | a server's log on its way to the partitions |
+//! | `outbox`, `outlook`, `follower`, `forwarded` | a server's log on its way to the partitions |
+//! | `pause` | all outboxes stand still for a while, so that what is in Redis is as of one position of each log |
+//! | `whole` | all of a namespace at once: whether it has settled, what it holds, what is put back |
 //! | `owner`, `work`, `ids` | takes what arrived in a partition: once, whoever sent it |
 //! | `relay`, `message` | what partitions send on to each other |
 //! | `items` | the second stream: what happens to items, for every server |
@@ -34,14 +36,17 @@ pub mod mark;
 pub mod members;
 pub mod message;
 pub mod outbox;
+mod outlook;
 pub mod owner;
 pub mod packet;
 pub mod partition;
+pub mod pause;
 mod relay;
 pub mod routes;
 mod script;
 mod states;
 mod trim;
+pub mod whole;
 pub mod work;
 
 pub use follower::Follower;
@@ -51,8 +56,10 @@ pub use link::{Link, Options};
 pub use mark::{Mark, Sender, StreamId};
 pub use members::Member;
 pub use message::Message;
-pub use outbox::{Outbox, Outlook, Reached, Records};
+pub use outbox::{Outbox, Records};
+pub use outlook::{Outlook, Reached};
 pub use owner::Owner;
 pub use packet::{Packed, Packet, Unpacked};
 pub use partition::{Appended, Commit, Committed, Entry, Partitions, Which};
+pub use whole::Kept;
 pub use work::{Arrived, Begun, Found, Needs, Notes, Outcome, Overlook, Work};

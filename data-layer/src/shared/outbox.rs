@@ -6,17 +6,16 @@
 //! every half minute; then the log is read again from there.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::forwarded::Forwarded;
+use super::outlook::Outlook;
 use super::routes::route_of;
 use super::{Appended, Lane, Packed, Packet, Partitions, Place, Sender};
 use crate::log::Entry;
 use crate::{Error, Result};
 
-use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 /// Records read before they are sent.
@@ -27,6 +26,8 @@ const MOST_BYTES: usize = 8 << 20;
 const SAVE: Duration = Duration::from_secs(1);
 /// How often partitions that nothing is sent to are looked at.
 const LOOK: Duration = Duration::from_secs(30);
+/// How often it is asked whether all are to stand still, and how long it rests then.
+const ASK: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(20)];
 /// Waits after an error, doubled up to the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
@@ -51,86 +52,6 @@ pub trait Records: Send {
     fn wait(&mut self, at_most: Duration);
 }
 
-/// What others may know of an outbox.
-#[derive(Debug, Default)]
-pub struct Outlook {
-    position: AtomicU64,
-    resent: AtomicU64,
-    away: AtomicBool,
-    stop: AtomicBool,
-    reached: Mutex<Arc<Reached>>,
-    /// Called when more is in Redis.
-    bell: OnceLock<Bell>,
-}
-
-/// What Redis has of a log.
-#[derive(Debug, Default, Clone)]
-pub struct Reached {
-    /// Every record up to this sequence is in.
-    pub position: u64,
-    /// How often Redis had lost something so far.
-    pub losses: u64,
-    /// Last sequence that is in, by partition: people's, then items'.
-    pub sent: Vec<u64>,
-}
-
-/// Something to be called.
-struct Bell(Box<dyn Fn() + Send + Sync>);
-
-impl std::fmt::Debug for Bell {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bell")
-    }
-}
-
-impl Outlook {
-    /// Every record up to this sequence is in Redis. The log must keep what comes after it.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.position.load(Ordering::Acquire)
-    }
-
-    /// What Redis has, with the last sequence of each partition.
-    #[must_use]
-    pub fn reached(&self) -> Arc<Reached> {
-        Arc::clone(&self.reached.lock())
-    }
-
-    /// Records that were sent again, since the start.
-    #[must_use]
-    pub fn resent(&self) -> u64 {
-        self.resent.load(Ordering::Relaxed)
-    }
-
-    /// Has something called whenever more is in Redis; only the first is.
-    pub fn ring(&self, call: impl Fn() + Send + Sync + 'static) {
-        drop(self.bell.set(Bell(Box::new(call))));
-    }
-
-    fn reach(&self, done: &Forwarded, losses: u64) {
-        self.position.store(done.position, Ordering::Release);
-        let mut reached = self.reached.lock();
-        if (reached.position, reached.losses) != (done.position, losses) || reached.sent.is_empty() {
-            *reached = Arc::new(Reached { position: done.position, losses, sent: done.sent.clone() });
-            drop(reached);
-            if let Some(Bell(call)) = self.bell.get() {
-                call();
-            }
-        }
-    }
-
-    /// Whether Redis did not take what was sent last.
-    #[must_use]
-    pub fn is_away(&self) -> bool {
-        self.away.load(Ordering::Acquire)
-    }
-
-    /// Makes [`Outbox::run`] end soon.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-    }
-}
-
 /// A log on its way to Redis. One batch is read while the one before is under way.
 pub struct Outbox<R> {
     partitions: Partitions,
@@ -144,6 +65,10 @@ pub struct Outbox<R> {
     read: u64,
     /// The furthest that was ever read.
     furthest: u64,
+    /// The last record of which a part of the partitions may have something.
+    begun: u64,
+    /// Under which name all are asked to stand still, and when that was asked for.
+    still: (Option<String>, Option<Instant>),
     losses: u64,
     flight: Option<Flight>,
     /// Whether what is in Redis is what is believed to be.
@@ -169,7 +94,7 @@ impl<R: Records> Outbox<R> {
         let done = Forwarded::load(&folder, records.producer())?;
         let (packed, read, now) = (done.sent.clone(), done.position, Instant::now());
         let outlook = Arc::<Outlook>::default();
-        outlook.position.store(read, Ordering::Release);
+        outlook.start_at(read);
         let (flight, known, looked, saved) = (None, false, now, now);
         let (furthest, losses) = (read, 0);
         Ok(Self {
@@ -180,6 +105,8 @@ impl<R: Records> Outbox<R> {
             packed,
             read,
             furthest,
+            begun: read,
+            still: (None, None),
             losses,
             flight,
             known,
@@ -198,7 +125,7 @@ impl<R: Records> Outbox<R> {
     /// Forwards until it is stopped. Blocks its thread, which must not be one of the runtime.
     pub fn run(mut self, runtime: &tokio::runtime::Handle) {
         let mut wait = WAITS[0];
-        while !self.outlook.stop.load(Ordering::Acquire) {
+        while !self.outlook.is_stopped() {
             match runtime.block_on(self.step()) {
                 Ok(true) => wait = WAITS[0],
                 Ok(false) => {
@@ -223,7 +150,7 @@ impl<R: Records> Outbox<R> {
     /// What Redis or the disk said.
     pub async fn step(&mut self) -> Result<bool> {
         let result = self.try_step().await;
-        self.outlook.away.store(result.is_err(), Ordering::Release);
+        self.outlook.set_away(result.is_err());
         if result.is_err() {
             self.known = false;
         }
@@ -234,7 +161,8 @@ impl<R: Records> Outbox<R> {
         if !self.known || (self.flight.is_none() && self.looked.elapsed() >= LOOK) {
             self.look().await?;
         }
-        let packets = self.pack()?;
+        let still = self.is_to_stand_still().await?;
+        let packets = self.pack(still)?;
         let upto = self.read;
         let waited = self.land().await?;
         if !packets.is_empty() && self.known {
@@ -249,7 +177,29 @@ impl<R: Records> Outbox<R> {
         if self.known {
             self.reach(upto)?;
         }
+        if still && !waited {
+            self.say_still().await?;
+        }
         Ok(waited)
+    }
+
+    /// Whether no record is to be sent that was not begun with; asked now and then.
+    async fn is_to_stand_still(&mut self) -> Result<bool> {
+        let (token, asked) = &mut self.still;
+        if asked.is_none_or(|asked| asked.elapsed() >= ASK[0]) {
+            *token = self.partitions.paused().await?;
+            *asked = Some(Instant::now());
+        }
+        Ok(token.is_some())
+    }
+
+    /// Says that all partitions have the log up to a record, and none anything behind it.
+    async fn say_still(&mut self) -> Result<()> {
+        if let (Some(token), true) = (&self.still.0, self.known && self.read >= self.begun) {
+            self.partitions.say_still(token, self.done.producer, self.done.position).await?;
+        }
+        tokio::time::sleep(ASK[1]).await;
+        Ok(())
     }
 
     /// Everything up to a sequence is confirmed.
@@ -290,6 +240,7 @@ impl<R: Records> Outbox<R> {
             );
         }
         self.packed.clone_from(&self.done.sent);
+        self.begun = self.done.sent.iter().copied().fold(self.begun, u64::max);
         if from < self.read || !self.known {
             self.records.seek(from)?;
             self.read = from;
@@ -299,11 +250,12 @@ impl<R: Records> Outbox<R> {
         Ok(())
     }
 
-    /// Reads records and packs them by partition.
-    fn pack(&mut self) -> Result<Vec<(Sender, Place, Packet)>> {
+    /// Reads records and packs them by partition; with `still` no new ones.
+    fn pack(&mut self, still: bool) -> Result<Vec<(Sender, Place, Packet)>> {
         let (mut records, mut bytes) = (0, 0);
         let mut packets: Vec<Vec<Packet>> = self.packed.iter().map(|_| Vec::new()).collect();
-        while records < MOST_RECORDS && bytes < MOST_BYTES {
+        let most = if still { self.begun } else { u64::MAX };
+        while records < MOST_RECORDS && bytes < MOST_BYTES && self.read < most {
             let Some(record) = self.records.next()? else { break };
             let Entry { version, kind, partition, sequence, received_ms, payload, .. } = &record;
             let route = route_of(*version, *kind, *partition, payload).map_err(|detail| {
@@ -325,9 +277,9 @@ impl<R: Records> Outbox<R> {
                 self.packed[at] = sequence;
             }
             if sequence <= self.furthest {
-                self.outlook.resent.fetch_add(1, Ordering::Relaxed);
+                self.outlook.sent_again();
             }
-            self.furthest = self.furthest.max(sequence);
+            (self.furthest, self.begun) = (self.furthest.max(sequence), self.begun.max(sequence));
             (self.read, records, bytes) = (sequence, records + 1, bytes + payload.len());
         }
         let sender = Sender::Log(self.done.producer);

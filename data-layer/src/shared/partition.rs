@@ -110,6 +110,11 @@ impl Partitions {
         Self { link: self.link.within(at_most), ..self }
     }
 
+    /// How long a state and a note stay.
+    pub(crate) fn lives(&self) -> (Millis, Millis) {
+        (self.life, self.note_life)
+    }
+
     /// The connection.
     #[must_use]
     pub fn link(&self) -> &Link {

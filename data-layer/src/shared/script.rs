@@ -29,7 +29,9 @@ scripts! {
     BEAT = "beat.lua";
     COMMIT = "commit.lua";
     HOLD = "hold.lua";
+    LAST = "last.lua";
     TRIM = "trim.lua";
+    UNPAUSE = "unpause.lua";
 }
 
 /// A function with what it is called on. All keys are of one slot.
