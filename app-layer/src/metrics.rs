@@ -20,7 +20,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 41] = [
+const HELP: [(&str, &str); 42] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -54,6 +54,7 @@ const HELP: [(&str, &str); 41] = [
     ("weir_shared_resent_total", "records that were sent to Redis again"),
     ("weir_shared_deltas_total", "deltas of items that were read"),
     ("weir_shared_away", "1 while Redis takes no events; they wait in the log"),
+    ("weir_erasures", "people whose erasure was asked for, by state of the files: pending, done"),
     ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
     ("weir_snapshots_total", "snapshots of the live side since the start, by outcome"),
     ("weir_snapshot_bytes", "bytes of the newest that this process took"),
@@ -207,6 +208,10 @@ impl Metrics {
             gauge("weir_snapshot_bytes", &[], bytes as f64);
             gauge("weir_snapshot_seconds", &[], took as f64 / 1e3);
             gauge("weir_snapshot_pause_seconds", &[], pause as f64 / 1e6);
+        }
+        let erasures = ingest.erasures();
+        for (state, now) in [("pending", erasures.pending()), ("done", erasures.done())] {
+            gauge("weir_erasures", &[("state", state)], now as f64);
         }
         let Some(archive) = ingest.archive() else { return };
         for (state, now) in

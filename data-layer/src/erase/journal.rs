@@ -206,6 +206,12 @@ impl Erasures {
         self.entries.lock().values().filter(|entry| entry.ended.is_none()).count()
     }
 
+    /// How many have ended.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.entries.lock().values().filter(|entry| entry.ended.is_some()).count()
+    }
+
     /// The smallest sequence in the log that an erasure still needs.
     #[must_use]
     pub fn needs_from(&self) -> u64 {

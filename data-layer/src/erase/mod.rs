@@ -9,6 +9,7 @@ mod journal;
 mod plan;
 mod secret;
 mod segments;
+mod staged;
 #[cfg(test)]
 mod tests;
 mod worker;

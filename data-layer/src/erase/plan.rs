@@ -55,7 +55,7 @@ pub struct Plan {
 }
 
 /// Gives each record to a function.
-type Archived<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&Record)) -> Result<()>;
+pub type Archived<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&Record)) -> Result<()>;
 
 /// The one attribute that says how other records are to be understood.
 const STAYS: &str = "personalize";
@@ -93,11 +93,19 @@ impl Plan {
     /// # Errors
     /// Those of reading the journal and the log.
     pub fn unfinished(folder: &Path) -> Result<Option<Self>> {
+        Self::unfinished_with(folder, &mut |_| Ok(()))
+    }
+
+    /// As [`Plan::unfinished`], as readers of what is archived need it, too: `archived` gives each event that the log has no more.
+    ///
+    /// # Errors
+    /// As [`Plan::unfinished`]; what `archived` says.
+    pub fn unfinished_with(folder: &Path, archived: Archived<'_>) -> Result<Option<Self>> {
         let begun: Vec<Entry> = read(folder)?.into_values().filter(|e| e.secret.is_some()).collect();
         if begun.is_empty() {
             return Ok(None);
         }
-        let plan = Self::of(folder, 0, &begun, &mut |_| Ok(()))?;
+        let plan = Self::of(folder, 0, &begun, archived)?;
         Ok((!plan.is_empty()).then_some(plan))
     }
 

@@ -12,7 +12,7 @@ use super::archives::Archive;
 use super::journal::{Entry, Erasures};
 use super::plan::{Plan, asker};
 use super::secret::Secret;
-use super::segments;
+use super::{segments, staged};
 use crate::archive::{Bell, Store};
 use crate::config::Config;
 use crate::log::{Holds, Stream, entries};
@@ -120,6 +120,7 @@ pub(super) fn pass(work: &Work, now: Millis, ended: &dyn Fn() -> bool) -> Result
     let archive =
         archive.as_ref().map(|store| Archive { store, producer: work.producer, drafts: drafts.clone() });
     clear(&drafts)?;
+    staged::sweep(&work.config, work.producer)?;
     std::fs::create_dir(&drafts).map_err(Error::io(&drafts))?;
     let rewritten = Rewriting { work, archive, begun, ended, looked_through: 0, of: 0 }.run();
     clear(&drafts)?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::start;
 use crate::archive::history;
 use crate::config::Config;
+use crate::erase::Plan;
 use crate::live::Live;
 use crate::log::{Cursor, EntryRef, Holds, Stream, entries::segments, format, record, replay};
 use crate::types::Record;
@@ -144,12 +145,26 @@ fn make(
     take: &mut dyn FnMut(Vec<Record>) -> Result<()>,
 ) -> Result<()> {
     let first = segments(folder)?.first().map_or(1, |(first, _)| *first);
+    // As archive and log will be when the rewriting has ended that a process before this one was at.
+    let plan = Plan::unfinished_with(&config.log.dir.join(&config.namespace), &mut |each| match first {
+        0 | 1 => Ok(()),
+        _ => history::before(config, producer, first, &mut |records| {
+            records.iter().for_each(&mut *each);
+            Ok(())
+        }),
+    })?;
+    let planned = |record: Record| match &plan {
+        Some(plan) => plan.record(record),
+        None => Some(record),
+    };
     if first > 1 {
-        history::before(config, producer, first, take)?;
+        history::before(config, producer, first, &mut |records| {
+            take(records.into_iter().filter_map(planned).collect())
+        })?;
     }
     let decode = |entry: EntryRef<'_>| match entry.kind {
         format::VOID => Ok(None),
-        _ => record(entry, folder).map(Some),
+        _ => record(entry, folder).map(planned),
     };
     replay::replay(folder, Stream::Events, first, decode, take).map(drop)
 }
