@@ -43,7 +43,7 @@ pub struct RestoreArgs {
     /// The same.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
-    /// Replace the log and the snapshots that are there.
+    /// Replace the log, the snapshots and what Redis has of the namespace.
     #[arg(long)]
     force: bool,
     /// How the result is written.
@@ -72,6 +72,10 @@ pub fn run_backup(args: &BackupArgs) -> Result<()> {
                 "{to}: {files} files ({bytes} bytes), the log {} and a snapshot of record {at}",
                 made.producer
             );
+            if !made.positions.is_empty() {
+                let (positions, paused) = (made.positions.join(", "), made.paused_ms);
+                println!("what servers share as of {positions}; they stood still for {paused} ms");
+            }
         }
     }
     Ok(())
@@ -97,6 +101,9 @@ pub fn run_restore(args: &RestoreArgs) -> Result<()> {
                 "{files} files from {from}, in the place of {gone}; the log {}",
                 restored.backup.producer
             );
+            if restored.removed > 0 {
+                println!("{} keys in Redis were removed for it", restored.removed);
+            }
         }
     }
     Ok(())

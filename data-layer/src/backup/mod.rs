@@ -1,6 +1,10 @@
 //! A namespace's dynamic side somewhere else, as it was: its newest snapshot and its log, files with sums, and a list of them that is written
-//! last. Beside a server or without one. Not for tables and models, which are files already.
+//! last. Beside a server or without one; from servers that share a Redis and from one alone, and back to either. Not for tables and models,
+//! which are files already.
 
+mod cut;
+mod into;
+mod recent;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -13,15 +17,17 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::archive::Store;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::ingest::snapshots;
 use crate::live::snapshot;
 use crate::log::{self, Stream, entries::segments, mark::Mark};
 use crate::publish::remote::Address;
-use crate::types::{Millis, time};
+use crate::types::{Millis, Position, time};
 use crate::{Error, Result};
 
 pub use restore::{Restored, restore};
+
+use cut::Cut;
 
 /// Version of the list of files that this program writes.
 pub const VERSION: u32 = 1;
@@ -45,6 +51,12 @@ pub struct Backup {
     pub producer: String,
     /// The last record of the snapshot; 0 where there is none.
     pub snapshot: u64,
+    /// How far the state of the snapshot has come in each log that servers share, that of this backup first; empty where there is one alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<String>,
+    /// How long servers stood still for it, in milliseconds.
+    #[serde(default)]
+    pub paused_ms: u64,
     /// Its files.
     pub files: Vec<Stored>,
 }
@@ -60,11 +72,12 @@ pub struct Stored {
     pub sum: String,
 }
 
-/// Copies the newest good snapshot and the log behind it, as far as it is on the disk, to a place that has no backup yet. `each` is told of
-/// every file.
+/// Copies the newest good snapshot and the log behind it, as far as it is on the disk, to a place that has no backup yet. Where servers share a
+/// Redis, the snapshot is made of what is there, while none of them sends anything. `each` is told of every file.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no log; [`Error::Invalid`] where the place has a backup; what files and store say.
+/// [`Error::NotFound`] where there is no log; [`Error::Invalid`] where the place has a backup, or servers do not stand still in time; what
+/// files and stores say.
 pub fn backup(config: &Config, to: &Address, each: &mut dyn FnMut(&Stored)) -> Result<Backup> {
     let store = Store::open(to, &config.log.store, &config.namespace)?;
     if store.get(LIST)?.is_some() {
@@ -75,10 +88,14 @@ pub fn backup(config: &Config, to: &Address, each: &mut dyn FnMut(&Stored)) -> R
         let name = config.events_folder().display().to_string();
         return Err(Error::NotFound { what: "log", name, hint: "; there is nothing to back up".to_owned() });
     };
+    let cut = match &config.live.backend {
+        Backend::Redis(shared) => Some(cut::cut(config, shared, producer)?),
+        Backend::Embedded => None,
+    };
     let mut tries = 0;
     loop {
         tries += 1;
-        match copy(config, &store, producer, each) {
+        match copy(config, &store, producer, cut.as_ref(), each) {
             // A snapshot was replaced, or retention removed a segment: what is there now belongs together again.
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && tries < TRIES => {}
             other => return other,
@@ -86,9 +103,19 @@ pub fn backup(config: &Config, to: &Address, each: &mut dyn FnMut(&Stored)) -> R
     }
 }
 
-fn copy(config: &Config, store: &Store, producer: u64, each: &mut dyn FnMut(&Stored)) -> Result<Backup> {
+fn copy(
+    config: &Config,
+    store: &Store,
+    producer: u64,
+    cut: Option<&Cut>,
+    each: &mut dyn FnMut(&Stored),
+) -> Result<Backup> {
     let mut files = Vec::new();
-    let snapshot = sound(config, producer)?;
+    let positions = cut.map(|cut| cut.positions.as_slice()).unwrap_or_default();
+    let snapshot = match cut {
+        Some(cut) => Some((positions.first().map_or(0, |own| own.sequence), cut.file.0.clone())),
+        None => sound(config, producer)?,
+    };
     if let Some((_, path)) = &snapshot {
         put(store, path, SNAPSHOT.to_owned(), None, &mut files, each)?;
     }
@@ -113,6 +140,8 @@ fn copy(config: &Config, store: &Store, producer: u64, each: &mut dyn FnMut(&Sto
         namespace,
         producer: format!("{producer:016x}"),
         snapshot: at,
+        positions: positions.iter().map(Position::to_string).collect(),
+        paused_ms: cut.map_or(0, |cut| cut.paused.as_millis() as u64),
         files,
     };
     let json = serde_json::to_vec_pretty(&backup);

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Backup, LIST, SNAPSHOT, Stored, VERSION, sum_of};
+use super::{Backup, LIST, SNAPSHOT, Stored, VERSION, into, sum_of};
 use crate::archive::Store;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::ingest::snapshots;
+use crate::live::snapshot;
 use crate::log::{Lock, Stream, entries::segments};
 use crate::publish::remote::Address;
+use crate::shared::forwarded::FILE as FORWARDED;
 use crate::types::Position;
 use crate::{Error, Result};
 
@@ -22,13 +24,15 @@ pub struct Restored {
     pub backup: Backup,
     /// Segments and snapshots that were there before, and are gone.
     pub replaced: usize,
+    /// Keys that Redis had of the namespace before, and are gone.
+    pub removed: usize,
 }
 
 /// Puts a backup in the place of a log that has nothing, or of what is there with `force`. The log goes on under its old identity: only one
 /// of the two may from now on.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no backup; [`Error::Locked`] beside a server; [`Error::Invalid`] for a backup of another namespace, and
+/// [`Error::NotFound`] where there is no backup; [`Error::Locked`] beside a server, [`Error::Store`] for Redis; [`Error::Invalid`] for a backup of another namespace, and
 /// without `force` where there is a log; [`Error::Corrupt`] for a file that is not what was backed up: nothing is changed then.
 pub fn restore(
     config: &Config,
@@ -55,18 +59,52 @@ pub fn restore(
         );
         return Err(Error::invalid(root.display().to_string(), detail));
     }
-    let drafts = root.join(DRAFTS);
-    clear(&drafts)?;
-    for stream in [Stream::Events, Stream::Decisions] {
-        let folder = drafts.join(stream.folder());
+    let root = root.join(DRAFTS);
+    clear(&root)?;
+    // Beside their places, a log as any other.
+    let mut drafts = config.clone();
+    (drafts.log.dir, drafts.live.dir) = (root.clone(), root.join("live"));
+    for folder in [drafts.events_folder(), drafts.decisions_folder(), snapshots::folder(&drafts)] {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     }
     for file in &backup.files {
-        fetch(&store, file, &drafts)?;
+        fetch(&store, file, &path_of(&backup, file, &drafts)?)?;
         each(file);
     }
-    replace(config, &backup, &drafts, &there)?;
-    Ok(Restored { backup, replaced: there.len() })
+    let removed = match &config.live.backend {
+        Backend::Redis(shared) => into::put(config, shared, &drafts, force)?,
+        Backend::Embedded => {
+            made_alike(config, &drafts, &backup)?;
+            0
+        }
+    };
+    replace(config, &drafts, &there)?;
+    clear(&root)?;
+    sync(&config.log.dir.join(&config.namespace))?;
+    Ok(Restored { backup, replaced: there.len(), removed })
+}
+
+/// Where a file of a backup is fetched to.
+fn path_of(backup: &Backup, file: &Stored, drafts: &Config) -> Result<PathBuf> {
+    if file.name != SNAPSHOT {
+        return Ok(drafts.log.dir.join(&drafts.namespace).join(&file.name));
+    }
+    let producer = u64::from_str_radix(&backup.producer, 16)
+        .map_err(|error| Error::invalid(LIST, format!("producer {:?}: {error}", backup.producer)))?;
+    let at = Position { producer, sequence: backup.snapshot };
+    Ok(snapshots::folder(drafts).join(snapshots::file_name(at)))
+}
+
+/// That state which several logs made is not made anew of the one log that is there: it lacks what other servers took.
+fn made_alike(config: &Config, drafts: &Config, backup: &Backup) -> Result<()> {
+    let newest = snapshots::list(&snapshots::folder(drafts), None)?.into_iter().next();
+    let Some((_, path)) = newest.filter(|_| backup.positions.len() > 1) else { return Ok(()) };
+    if snapshot::head(&path)?.maker == snapshots::maker(config) {
+        return Ok(());
+    }
+    let detail = "expected the actions, levels and bounds under which the backup was made, found others: its log has what one of several \
+                  servers took, and state would be made anew of that alone; restore it with the rules that it was made with";
+    Err(Error::invalid(config.log.dir.display().to_string(), detail))
 }
 
 fn read(store: &Store) -> Result<Backup> {
@@ -105,19 +143,18 @@ fn there(config: &Config) -> Result<Vec<PathBuf>> {
     Ok(all.into_iter().map(|(_, path)| path).collect())
 }
 
-fn fetch(store: &Store, file: &Stored, drafts: &Path) -> Result<()> {
-    let path = drafts.join(&file.name);
+fn fetch(store: &Store, file: &Stored, path: &Path) -> Result<()> {
     let wrong = |detail: String| Error::Corrupt {
         path: store.shown(&file.name).into(),
         section: "file".to_owned(),
         offset: 0,
         detail,
     };
-    if !store.get_file(&file.name, &path)? {
+    if !store.get_file(&file.name, path)? {
         return Err(wrong("it is not there".to_owned()));
     }
-    let mut fetched = File::open(&path).map_err(Error::io(&path))?;
-    let (bytes, sum) = sum_of(&mut fetched, &mut std::io::sink()).map_err(Error::io(&path))?;
+    let mut fetched = File::open(path).map_err(Error::io(path))?;
+    let (bytes, sum) = sum_of(&mut fetched, &mut std::io::sink()).map_err(Error::io(path))?;
     if (bytes, &sum) != (file.bytes, &file.sum) {
         return Err(wrong(format!(
             "expected {} bytes with the sum {}, found {bytes} with {sum}",
@@ -128,26 +165,26 @@ fn fetch(store: &Store, file: &Stored, drafts: &Path) -> Result<()> {
 }
 
 /// Removes what is there, snapshots first, and moves in what was fetched, the snapshot last: cut off anywhere, it can be done again.
-fn replace(config: &Config, backup: &Backup, drafts: &Path, there: &[PathBuf]) -> Result<()> {
+fn replace(config: &Config, drafts: &Config, there: &[PathBuf]) -> Result<()> {
     for path in there {
         std::fs::remove_file(path).map_err(Error::io(path))?;
     }
-    let folders = [(Stream::Events, config.events_folder()), (Stream::Decisions, config.decisions_folder())];
-    for (stream, folder) in folders {
+    // What Redis has is found out anew.
+    forget(&config.log.dir.join(&config.namespace).join(FORWARDED))?;
+    let folders = [
+        (drafts.events_folder(), config.events_folder()),
+        (drafts.decisions_folder(), config.decisions_folder()),
+    ];
+    for (draft, folder) in folders {
         // A mark of the old segments says nothing of the new ones.
         clear(&folder)?;
-        let draft = drafts.join(stream.folder());
         std::fs::rename(&draft, &folder).map_err(Error::io(&folder))?;
         sync(&folder)?;
     }
-    let fetched = drafts.join(SNAPSHOT);
-    if fetched.exists() {
-        let folder = snapshots::folder(config);
+    let folder = snapshots::folder(config);
+    for (_, fetched) in snapshots::list(&snapshots::folder(drafts), None)? {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        let producer = u64::from_str_radix(&backup.producer, 16)
-            .map_err(|error| Error::invalid(LIST, format!("producer {:?}: {error}", backup.producer)))?;
-        let at = Position { producer, sequence: backup.snapshot };
-        let path = folder.join(snapshots::file_name(at));
+        let path = folder.join(fetched.file_name().unwrap_or_default());
         match std::fs::rename(&fetched, &path) {
             // Another file system.
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
@@ -161,8 +198,14 @@ fn replace(config: &Config, backup: &Backup, drafts: &Path, there: &[PathBuf]) -
         }
         sync(&folder)?;
     }
-    clear(drafts)?;
-    sync(&config.log.dir.join(&config.namespace))
+    Ok(())
+}
+
+fn forget(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn clear(folder: &Path) -> Result<()> {

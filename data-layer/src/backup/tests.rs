@@ -1,5 +1,7 @@
 //! Laws of backups: what is put back is the state that was; nothing is overwritten unasked; damage changes nothing.
 
+mod shared;
+
 use std::path::Path;
 
 use futures::executor::block_on;

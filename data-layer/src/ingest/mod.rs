@@ -59,6 +59,7 @@ pub use pipeline::Stats;
 pub use read::{Arrival, Taken, parse_sent_at, read_json};
 pub use rebuild::Rebuilding;
 pub use start::CatchUp;
+pub(crate) use start::key as key_of;
 
 use check::Checker;
 use dedupe::Dedupe;

@@ -207,7 +207,7 @@ fn replay(
 }
 
 /// By what a record is known for a repeat.
-fn key(entry: &EntryRef<'_>, record: &Record) -> Result<dedupe::Key> {
+pub(crate) fn key(entry: &EntryRef<'_>, record: &Record) -> Result<dedupe::Key> {
     if entry.version == format::RECORD_VERSION {
         return Ok(dedupe::key(&record.event, entry.payload));
     }

@@ -53,6 +53,19 @@ pub(super) struct Entry {
     pub(super) state: u8,
 }
 
+impl Entry {
+    fn deed(&self) -> Deed {
+        Deed {
+            item: self.item,
+            action: (self.action != NO_ACTION).then_some(ActionId(self.action)),
+            offset: self.offset,
+            value: self.value,
+            time: self.time,
+            key: self.key[0],
+        }
+    }
+}
+
 /// Nobody's state learnt it.
 const NOBODY: u32 = u32::MAX;
 /// No action that is configured: there are at most 255.
@@ -186,15 +199,30 @@ impl Deeds {
             return Found::Retracted;
         }
         entry.state = RETRACTED;
-        let deed = Deed {
-            item: entry.item,
-            action: (entry.action != NO_ACTION).then_some(ActionId(entry.action)),
-            offset: entry.offset,
-            value: entry.value,
-            time: entry.time,
-            key: entry.key[0],
-        };
-        Found::Done(deed, (entry.owner != NOBODY).then_some(entry.owner))
+        Found::Done(entry.deed(), (entry.owner != NOBODY).then_some(entry.owner))
+    }
+
+    /// Every id that is known, oldest first: its key; what was done, where nobody took it back; whose state learnt it.
+    pub fn each(&self) -> impl Iterator<Item = ([u64; 2], Option<Deed>, Option<u32>)> + '_ {
+        self.blocks.iter().flat_map(|block| block.iter()).map(|entry| {
+            let done = (entry.state == DONE).then(|| entry.deed());
+            (entry.key, done, (entry.owner != NOBODY).then_some(entry.owner))
+        })
+    }
+
+    /// How many numbers were given to people.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.owners.iter().map(|block| block.len()).sum()
+    }
+
+    /// The number into whose state that of another was merged.
+    #[must_use]
+    pub fn merged_into(&self, number: u32) -> Option<u32> {
+        match self.owners.get(number as usize / BLOCK)?.get(number as usize % BLOCK)? {
+            Owner::Merged(into) => Some(*into),
+            _ => None,
+        }
     }
 
     /// How many ids are known.

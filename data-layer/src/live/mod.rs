@@ -243,6 +243,12 @@ impl Live {
         Ok(ordinals)
     }
 
+    /// Drops all people, and what they did that could be taken back.
+    pub(crate) fn forget_people(&self) {
+        drop(self.people.replace(EmbeddedPeople::default()));
+        *self.deeds.lock() = Deeds::new(self.keep.deeds);
+    }
+
     /// The attribute types as of now.
     #[must_use]
     pub fn schema(&self) -> Arc<Schema> {

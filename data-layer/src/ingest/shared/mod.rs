@@ -1,6 +1,7 @@
 //! What servers share, put together: the work on people's partitions. Not for the bytes on their way: that is `crate::shared`'s; not for what an
 //! event does to a state: that is the consumers'.
 
+pub mod carry;
 mod desk;
 mod follow;
 mod letter;
@@ -9,7 +10,7 @@ mod people;
 mod run;
 mod standing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use people::{PeopleWork, Task};
 pub use run::Sharing;

@@ -178,12 +178,12 @@ pub(super) fn get_id(read: &mut Read<'_>) -> Said<Id> {
     Id::new(read.text()?).map_err(|error| error.to_string())
 }
 
-fn put_person(wire: &mut Wire, person: &Person) {
+pub(super) fn put_person(wire: &mut Wire, person: &Person) {
     wire.0.push(letter(person.kind));
     wire.text(person.id.as_str());
 }
 
-fn get_person(read: &mut Read<'_>) -> Said<Person> {
+pub(super) fn get_person(read: &mut Read<'_>) -> Said<Person> {
     let kind = match read.byte()? {
         b'u' => PersonKind::User,
         b'a' => PersonKind::Anonymous,

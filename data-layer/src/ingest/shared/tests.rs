@@ -23,10 +23,10 @@ use not_run::not_run;
 use redis::{Kind, Redis};
 
 #[path = "../../../../tests/src/not_run.rs"]
-mod not_run;
+pub(crate) mod not_run;
 #[allow(dead_code)]
 #[path = "../../../../tests/src/redis.rs"]
-mod redis;
+pub(crate) mod redis;
 
 /// A server of its own namespace, that takes from a log of its own.
 struct Server {

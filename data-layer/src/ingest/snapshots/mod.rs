@@ -72,7 +72,8 @@ pub(super) fn remembered(loaded: &mut Loaded, dedupe: &mut Dedupe) -> std::resul
     sections.try_for_each(|carried| dedupe.push_section(&carried.bytes))
 }
 
-fn carried(dedupe: &Dedupe) -> impl Iterator<Item = Carried> + use<> {
+/// What a snapshot carries of what is remembered of events.
+pub(crate) fn carried(dedupe: &Dedupe) -> impl Iterator<Item = Carried> + use<> {
     dedupe.sections().map(|bytes| Carried { name: DEDUPE.to_owned(), bytes })
 }
 
