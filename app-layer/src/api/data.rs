@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use data_layer::Actions;
 use data_layer::config::{Keep, LevelRule, Right};
-use data_layer::erase::State;
+use data_layer::erase::Peer;
 use data_layer::live::{Counters, Items, Side, UserState};
 use data_layer::types::event::{Erase, ItemEvent};
 use data_layer::types::time::{DAY, HOUR};
@@ -151,6 +151,23 @@ pub struct ErasureAnswer {
     pub files: u64,
     /// Records that were changed or emptied, likewise.
     pub records: u64,
+    /// All servers that share a Redis, each with its own files; empty where there is one alone.
+    pub servers: Vec<ErasureServer>,
+}
+
+/// How far one of several servers is with an erasure.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErasureServer {
+    /// Identity of its log, in 16 hex digits.
+    pub log: String,
+    /// `pending`, `rewriting` or `done`.
+    pub state: &'static str,
+}
+
+impl ErasureServer {
+    fn of(peer: &Peer) -> Self {
+        Self { log: format!("{:016x}", peer.producer), state: peer.state.name() }
+    }
 }
 
 /// All that is known of an item.
@@ -310,11 +327,7 @@ pub async fn erasure(engine: Data<Engine>, http: HttpRequest, id: Path<String>) 
     let [looked_through, of] = found.looked_through;
     Ok(HttpResponse::Ok().json(ErasureAnswer {
         id: id.to_string(),
-        state: match found.state {
-            State::Pending => "pending",
-            State::Rewriting => "rewriting",
-            State::Done => "done",
-        },
+        state: found.state.name(),
         asked: found.asked,
         began: found.began,
         ended: found.ended,
@@ -322,6 +335,7 @@ pub async fn erasure(engine: Data<Engine>, http: HttpRequest, id: Path<String>) 
         of,
         files: found.files,
         records: found.records,
+        servers: found.servers.iter().map(ErasureServer::of).collect(),
     }))
 }
 

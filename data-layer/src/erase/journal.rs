@@ -29,6 +29,15 @@ pub(super) struct Entry {
     pub time: Millis,
     /// Keyed hash of the person, in hex digits.
     pub person: String,
+    /// Whether another server was asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken: bool,
+    /// The position of the record there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Whether the other servers have been told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
     /// When the rewriting began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Millis>,
@@ -49,8 +58,18 @@ pub(super) struct Entry {
     pub records: u64,
 }
 
+impl Entry {
+    pub(super) fn state(&self) -> State {
+        match (self.ended, self.began) {
+            (Some(_), _) => State::Done,
+            (None, Some(_)) => State::Rewriting,
+            (None, None) => State::Pending,
+        }
+    }
+}
+
 /// How far an erasure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Honoured by every reader; the files have not been rewritten yet.
@@ -59,6 +78,31 @@ pub enum State {
     Rewriting,
     /// Nothing of the id is left.
     Done,
+}
+
+impl State {
+    /// As it is told.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Rewriting => "rewriting",
+            Self::Done => "done",
+        }
+    }
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Rewriting, Self::Done].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// How far one of several servers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// Identity of its log.
+    pub producer: u64,
+    /// How far it is in its files.
+    pub state: State,
 }
 
 /// An erasure as people see it.
@@ -78,6 +122,8 @@ pub struct Erasure {
     pub files: u64,
     /// Records that were changed or emptied.
     pub records: u64,
+    /// All servers that share a Redis; empty where there is one alone.
+    pub servers: Vec<Peer>,
 }
 
 /// The erasures of one log.
@@ -91,6 +137,8 @@ pub struct Erasures {
     newest: RwLock<FxHashMap<String, (u64, Millis)>>,
     /// Files looked through by the rewriting that goes on, and how many there are.
     progress: [AtomicU64; 2],
+    /// When each was asked for, and how far all servers are, by the position of its record.
+    peers: Mutex<BTreeMap<String, (Millis, Vec<Peer>)>>,
 }
 
 impl Erasures {
@@ -112,7 +160,8 @@ impl Erasures {
             newest.insert(entry.person.clone(), (entry.sequence, entry.time));
         }
         let (folder, entries, newest) = (folder.to_owned(), Mutex::new(entries), RwLock::new(newest));
-        Ok(Self { folder, producer, salt, entries, newest, progress: Default::default() })
+        let (progress, peers) = (Default::default(), Mutex::default());
+        Ok(Self { folder, producer, salt, entries, newest, progress, peers })
     }
 
     /// The erasures of the log that a configuration names, for who only reads; `None` where there never were any.
@@ -143,7 +192,21 @@ impl Erasures {
             let (sequence, time) = (record.sequence, record.received_ms);
             self.newest.write().insert(person.clone(), (sequence, time));
             let (began, secret, becomes, ended, files, records) = (None, None, None, None, 0, 0);
-            let entry = Entry { sequence, time, person, began, secret, becomes, ended, files, records };
+            let (taken, of, told) = (record.past, None, false);
+            let entry = Entry {
+                sequence,
+                time,
+                person,
+                taken,
+                of,
+                told,
+                began,
+                secret,
+                becomes,
+                ended,
+                files,
+                records,
+            };
             line(&entry, &mut lines)?;
             entries.insert(sequence, entry);
         }
@@ -169,29 +232,62 @@ impl Erasures {
         newest.get(&hex(&self.salt.tag(person))).copied()
     }
 
-    /// How far the erasure is that a record at this position asks for; `None` where none does.
+    /// How far the erasure is that a record at this position asks for, here or on another server; `None` where none does.
     #[must_use]
     pub fn status(&self, position: Position) -> Option<Erasure> {
-        if position.producer != self.producer {
-            return None;
-        }
+        let (id, own) = (position.to_string(), position.producer == self.producer);
+        let peers = self.peers.lock().get(&id).cloned();
         let entries = self.entries.lock();
-        let entry = entries.get(&position.sequence)?;
-        let state = match (entry.ended, entry.began) {
-            (Some(_), _) => State::Done,
-            (None, Some(_)) => State::Rewriting,
-            (None, None) => State::Pending,
+        let entry = match own {
+            true => entries.get(&position.sequence),
+            false => entries.values().find(|entry| entry.of.as_deref() == Some(&id)),
         };
+        let (asked, servers) = match (entry, peers) {
+            (Some(entry), None) => (entry.time, Vec::new()),
+            (_, Some(told)) => told,
+            (None, None) => return None,
+        };
+        let here = entry.map(Entry::state);
+        let least = servers.iter().map(|peer| peer.state).chain(here).min().unwrap_or(State::Pending);
+        let begun = least == State::Pending && servers.iter().any(|peer| peer.state != State::Pending);
+        let state = if begun { State::Rewriting } else { least };
         let progress = self.progress.each_ref().map(|n| n.load(Ordering::Relaxed));
         Some(Erasure {
             state,
-            asked: entry.time,
-            began: entry.began,
-            ended: entry.ended,
-            looked_through: if state == State::Rewriting { progress } else { [0, 0] },
-            files: entry.files,
-            records: entry.records,
+            asked,
+            began: entry.and_then(|entry| entry.began),
+            ended: entry.and_then(|entry| entry.ended),
+            looked_through: if here == Some(State::Rewriting) { progress } else { [0, 0] },
+            files: entry.map_or(0, |entry| entry.files),
+            records: entry.map_or(0, |entry| entry.records),
+            servers,
         })
+    }
+
+    /// Whether the erasure of a person that another server was asked for is in this log; its entry then says whose it is.
+    pub(super) fn taken_up(&self, id: &str, person: &Person) -> Result<bool> {
+        let person = hex(&self.salt.tag(person));
+        let found = {
+            let entries = self.entries.lock();
+            let mut own = entries.values().filter(|entry| entry.taken && entry.person == person);
+            own.find(|entry| entry.of.as_deref().is_none_or(|of| of == id)).cloned()
+        };
+        let Some(mut entry) = found else { return Ok(false) };
+        if entry.of.is_none() {
+            entry.of = Some(id.to_owned());
+            self.put([entry])?;
+        }
+        Ok(true)
+    }
+
+    /// How far all servers are, as they said last.
+    pub(super) fn know_peers(&self, peers: BTreeMap<String, (Millis, Vec<Peer>)>) {
+        *self.peers.lock() = peers;
+    }
+
+    /// All there are, oldest first.
+    pub(super) fn all_entries(&self) -> Vec<Entry> {
+        self.entries.lock().values().cloned().collect()
     }
 
     /// The position that names an erasure.

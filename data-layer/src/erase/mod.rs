@@ -6,6 +6,7 @@
 
 mod archives;
 mod journal;
+mod peers;
 mod plan;
 mod secret;
 mod segments;
@@ -14,6 +15,7 @@ mod staged;
 mod tests;
 mod worker;
 
-pub use journal::{Erasure, Erasures, State};
+pub use journal::{Erasure, Erasures, Peer, State};
+pub(crate) use peers::Peers;
 pub use plan::{At, Fate, Plan};
 pub(crate) use worker::{Eraser, Work};

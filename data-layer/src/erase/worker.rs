@@ -10,17 +10,20 @@ use parking_lot::Mutex;
 
 use super::archives::Archive;
 use super::journal::{Entry, Erasures};
+use super::peers::Peers;
 use super::plan::{Plan, asker};
 use super::secret::Secret;
 use super::{segments, staged};
 use crate::archive::{Bell, Store};
 use crate::config::Config;
 use crate::log::{Holds, Stream, entries};
-use crate::types::{Millis, time};
+use crate::types::{Event, Millis, time};
 use crate::{Error, Result};
 
 /// How often is looked for something to do, at most and at least.
 const LOOK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(200));
+/// How often is looked for what other servers were asked, at most.
+const LOOK_AT_PEERS: Duration = Duration::from_secs(2);
 /// Longest pause between two files; each is followed by one as long as it took.
 const REST: Duration = Duration::from_secs(2);
 /// Folder, in that of the log, of what is fetched from an archive and written for it.
@@ -47,6 +50,10 @@ pub(crate) struct Work {
     pub seal: Seal,
     /// Replaces snapshots of the live state by a new one.
     pub renew: Seal,
+    /// Puts a record into this log that goes nowhere else.
+    pub append: Box<dyn Fn(Event) -> Result<()> + Send>,
+    /// The other servers, where a Redis is shared.
+    pub peers: Option<Peers>,
 }
 
 /// The running thread; it ends when this is dropped.
@@ -83,8 +90,17 @@ impl Drop for Eraser {
 
 fn run(work: &Work, bell: &Bell) {
     let every = Duration::from_millis(u64::try_from(work.config.log.erase_every).unwrap_or(0));
-    let wait = every.clamp(LOOK.1, LOOK.0);
+    let most = if work.peers.is_some() { LOOK_AT_PEERS } else { LOOK.0 };
+    let wait = every.clamp(LOOK.1, most);
+    let mut away = false;
     while !bell.ended() {
+        let looked = work.peers.as_ref().map_or(Ok(()), |peers| peers.look(work, time::now()));
+        if let Err(error) = &looked
+            && !away
+        {
+            tracing::warn!(%error, "erasures of other servers are not known of; trying again");
+        }
+        away = looked.is_err();
         if let Err(error) = pass(work, time::now(), &|| bell.ended()) {
             tracing::error!(%error, "erasures do not get on; trying again");
         }
@@ -131,7 +147,8 @@ pub(super) fn pass(work: &Work, now: Millis, ended: &dyn Fn() -> bool) -> Result
 fn due(work: &Work, now: Millis) -> Option<Vec<Entry>> {
     let log = &work.config.log;
     // What is sent again within the window is known by what the log holds of it.
-    let settled = |entry: &Entry| entry.began.is_some() || entry.time + log.dedupe < now;
+    let told = |entry: &Entry| work.peers.is_none() || entry.told || entry.taken;
+    let settled = |entry: &Entry| entry.began.is_some() || told(entry) && entry.time + log.dedupe < now;
     let waited = |entry: &Entry| entry.began.is_some() || entry.time + log.erase_every < now;
     let due: Vec<Entry> = work.erasures.open_entries().into_iter().filter(settled).collect();
     due.iter().any(waited).then_some(due)

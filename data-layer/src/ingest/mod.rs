@@ -175,7 +175,7 @@ impl Ingest {
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
-        let (archivist, erase) = sealed.start(config, &bell, &jobs, snapshots.as_ref())?;
+        let (archivist, erase) = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
         let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
         let threads = Threads { log, apply, archive: archivist, clock, rebuild, sharing, erase };
         Ok(Self {

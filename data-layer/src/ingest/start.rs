@@ -7,19 +7,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
+use super::admission::{Admission, Lane};
 use super::dedupe::{self, Dedupe};
-use super::jobs::Job;
+use super::jobs::{Batch, Job};
+use super::prepare;
 use super::rebuild::{Rebuild, Rebuilding};
 use super::shared::Sharing;
 use super::snapshots::{self, Clockwork, Snapshots};
 use crate::archive::{Archivist, Bell, Store, Work};
 use crate::config::{Backend, Config};
-use crate::erase::{self, Eraser, Erasures, Plan};
+use crate::erase::{self, Eraser, Erasures, Peers, Plan};
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
 use crate::log::{self, EntryRef, Growth, Holds, Stream, Writer, entries::segments, format, record};
-use crate::types::{Event, Position, Record};
+use crate::types::{Event, Position, Record, Schema, time};
 use crate::{Error, Result};
 
 /// Records that are applied together at a start: enough for two threads to be busy, and some tens of megabytes.
@@ -290,10 +293,10 @@ impl Sealed {
         &self,
         config: &Config,
         bell: &Arc<Bell>,
-        jobs: &Sender<Job>,
+        way_in: (&Sender<Job>, &Arc<Admission>),
         snapshots: Option<&Arc<Snapshots>>,
     ) -> Result<(Option<Archivist>, Eraser)> {
-        Ok((self.archive(config, bell)?, self.erase(config, jobs, snapshots)?))
+        Ok((self.archive(config, bell)?, self.erase(config, way_in, snapshots)?))
     }
 
     /// Starts the thread that archives, where the configuration names an archive.
@@ -316,9 +319,14 @@ impl Sealed {
     fn erase(
         &self,
         config: &Config,
-        jobs: &Sender<Job>,
+        (jobs, admission): (&Sender<Job>, &Arc<Admission>),
         snapshots: Option<&Arc<Snapshots>>,
     ) -> Result<Eraser> {
+        let (own, room) = (jobs.clone(), Arc::clone(admission));
+        let peers = match &config.live.backend {
+            Backend::Redis(shared) => Some(Peers::open(config, shared, self.producer)?),
+            Backend::Embedded => None,
+        };
         let (jobs, asked, snapshots) = (jobs.clone(), jobs.clone(), snapshots.cloned());
         let work = erase::Work {
             folder: config.log.dir.join(&config.namespace),
@@ -337,7 +345,25 @@ impl Sealed {
                 Some(snapshots) => snapshots.renew(|| snapshots::ask(&asked)),
                 None => Ok(()),
             }),
+            append: Box::new(move |event| append(event, &own, &room)),
+            peers,
         };
         Eraser::start(work)
+    }
+}
+
+/// Puts an event that needs no schema into the log, as one of the past, and waits until it is there.
+fn append(event: Event, jobs: &Sender<Job>, admission: &Arc<Admission>) -> Result<()> {
+    let room = admission.admit(Lane::Backfill, super::TYPED_BYTES)?;
+    let (none, mut rejected) = (Schema::reserved(), Vec::new());
+    let events = prepare::prepare(vec![(0, event)], &mut rejected, &none, &none);
+    let (reply, answer) = oneshot::channel();
+    let batch = Batch { events, rejected, received_ms: time::now(), reply, room };
+    let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+    jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
+    let receipt = answer.blocking_recv().map_err(|_| closed())??;
+    match receipt.rejected.into_iter().next() {
+        None => Ok(()),
+        Some(rejected) => Err(Error::invalid("log", rejected.detail)),
     }
 }

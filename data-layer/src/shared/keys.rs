@@ -154,6 +154,12 @@ impl Keys {
         format!("{}:still", self.pause())
     }
 
+    /// Hashes of what is to be erased (`asked`), of servers that ever were there (`servers`), and how far they are (`states`).
+    #[must_use]
+    pub fn erasures(&self, what: &str) -> String {
+        format!("{}{{erasures}}:{what}", self.prefix)
+    }
+
     /// What all keys of the namespace begin with.
     #[must_use]
     pub fn prefix(&self) -> &str {

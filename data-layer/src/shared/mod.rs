@@ -12,7 +12,7 @@
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
 //! | `partition`, `states`, `trim` | append to, read, commit and trim one partition |
-//! | `applied` | how far servers have come, told to each other |
+//! | `applied`, `erasures` | how far servers have come, and whom they erase, told to each other |
 //! | `routes` | where a record of a log goes |
 //! | `outbox`, `outlook`, `follower`, `forwarded` | a server's log on its way to the partitions |
 //! | `pause` | all outboxes stand still for a while, so that what is in Redis is as of one position of each log |
@@ -26,6 +26,7 @@
 
 mod applied;
 mod cluster;
+pub mod erasures;
 pub mod follower;
 pub mod forwarded;
 mod ids;

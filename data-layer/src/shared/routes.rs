@@ -15,6 +15,8 @@ pub enum Route {
     AllItems,
     /// Every people's partition.
     AllPeople,
+    /// None: it is of this log alone.
+    Nowhere,
 }
 
 impl Route {
@@ -24,6 +26,7 @@ impl Route {
             Self::To(place) => (Some(place), None),
             Self::AllItems => (None, Some(Lane::Items)),
             Self::AllPeople => (None, Some(Lane::People)),
+            Self::Nowhere => (None, None),
         };
         one.into_iter().chain(all.into_iter().flat_map(Lane::places))
     }
@@ -67,6 +70,8 @@ pub fn route(event: &Event) -> Route {
 /// What is wrong with the payload.
 pub fn route_of(version: u8, kind: u8, partition: Partition, payload: &[u8]) -> Result<Route, String> {
     match kind & !format::PAST {
+        // Another server was asked for it, and has sent it.
+        8 if kind & format::PAST != 0 => Ok(Route::Nowhere),
         // User, interaction, impression, erase, edge: the header has the person's.
         2 | 3 | 5 | 8 | 9 => Ok(Route::To(Place { lane: Lane::People, partition })),
         7 | 10 => Ok(Route::AllItems),
@@ -111,6 +116,7 @@ mod tests {
             );
         }
         assert!(route_of(1, 1, 0, b"{").is_err());
+        assert_eq!(route_of(format::RECORD_VERSION, 8 | format::PAST, 7, b""), Ok(Route::Nowhere));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::ingest::{Form, Ingest, check};
 use crate::log::Holds;
 
 /// Nobody else is called so.
-const GONE: &str = "user-74c1f0b2e9";
-const GUEST: &str = "device-5d0e88a713";
+pub(super) const GONE: &str = "user-74c1f0b2e9";
+pub(super) const GUEST: &str = "device-5d0e88a713";
 
 fn config(folder: &Path) -> Config {
     let file = folder.join("weir.toml");
@@ -34,7 +34,7 @@ fn applied(ingest: &Ingest, sequence: u64) {
 }
 
 /// Every form of event, about both and about others; each day another segment.
-fn say(ingest: &Ingest) {
+pub(super) fn say(ingest: &Ingest) {
     for day in 0..3 {
         let at = NOW + day * DAY;
         let act = |who: &str, item: u32, more: &str| {
@@ -64,14 +64,14 @@ fn say(ingest: &Ingest) {
     }
 }
 
-fn erase(ingest: &Ingest, user: &str, at: Millis) -> crate::types::Position {
+pub(super) fn erase(ingest: &Ingest, user: &str, at: Millis) -> crate::types::Position {
     let event = check::erase(Person::user(id(user)), at);
     let receipt = block_on(ingest.submit_events(vec![event], at)).unwrap();
     applied(ingest, receipt.position.sequence);
     receipt.position
 }
 
-fn wait_for(ingest: &Ingest, position: crate::types::Position) {
+pub(super) fn wait_for(ingest: &Ingest, position: crate::types::Position) {
     while ingest.erasures().status(position).unwrap().state != State::Done {
         std::thread::sleep(Duration::from_millis(5));
     }

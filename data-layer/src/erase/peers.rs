@@ -1,0 +1,198 @@
+//! Erasures among servers that share a Redis: what one was asked for is told to all, each takes it up in its own log by a record that goes nowhere
+//! else, rewrites its own files, and says so. Not for the rewriting: `worker.rs`; not for what Redis keeps of people: the record of the
+//! server that was asked empties that.
+//!
+//! **Invariant:** nothing is rewritten in the log that was asked before all have been told whom it is about.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
+use super::journal::{Entry, Peer, State};
+use super::plan::asker;
+use super::worker::Work;
+use crate::config::{Config, Shared};
+use crate::log::{Entries, Stream, format, record};
+use crate::shared::erasures::Told;
+use crate::shared::{Link, Partitions};
+use crate::types::event::Erase;
+use crate::types::{Event, Millis, Person, Position};
+use crate::{Error, Result};
+
+/// What is told of an erasure.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Asked {
+    /// When it was asked for.
+    time: Millis,
+    /// The person and all anonymous people who turned out to be them; nobody once all servers are done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    people: Vec<Person>,
+}
+
+/// A server's part in it.
+pub(crate) struct Peers {
+    partitions: Partitions,
+    producer: u64,
+    /// Connections live here.
+    runtime: Runtime,
+}
+
+impl Peers {
+    /// A connection of its own. Asks Redis nothing yet.
+    ///
+    /// # Errors
+    /// What the system said; authorities that can't be read.
+    pub(crate) fn open(config: &Config, shared: &Shared, producer: u64) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(Error::io("the runtime of redis"))?;
+        let link = Link::open(&shared.redis, runtime.handle())?;
+        let partitions = Partitions::new(link, &config.namespace, shared.forget_after);
+        Ok(Self { partitions, producer, runtime })
+    }
+
+    /// Tells the others what this log was asked for, takes up what they were, and says how far this server is.
+    ///
+    /// # Errors
+    /// [`Error::Store`] for Redis; what the log says. It is done again.
+    pub(super) fn look(&self, work: &Work, now: Millis) -> Result<()> {
+        self.runtime.block_on(self.partitions.say_server(self.producer, now))?;
+        self.tell(work)?;
+        let told = self.runtime.block_on(self.partitions.erasures())?;
+        let mut asked = BTreeMap::new();
+        for (id, text) in &told.asked {
+            let parsed: Asked = serde_json::from_str(text).map_err(|error| {
+                Error::invalid(self.partitions.keys().erasures("asked"), error.to_string())
+            })?;
+            asked.insert(id.clone(), parsed);
+        }
+        for (id, asked) in &asked {
+            self.take_up(work, id, asked)?;
+        }
+        let own = self.say(work, &told, &asked)?;
+        self.close(&told, &asked, &own)?;
+        work.erasures.know_peers(peers(&told, &asked, self.producer, &own));
+        Ok(())
+    }
+
+    /// Tells all servers of what this log was asked for since.
+    fn tell(&self, work: &Work) -> Result<()> {
+        for mut entry in work.erasures.open_entries() {
+            if entry.told || entry.taken {
+                continue;
+            }
+            let person = asker(&work.folder, entry.sequence)?;
+            let mut people = guests(work, &person)?;
+            people.insert(0, person);
+            let what = serde_json::to_string(&Asked { time: entry.time, people });
+            let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
+            let id = self.id(&entry);
+            self.runtime.block_on(self.partitions.tell_erasure(&id, what))?;
+            entry.told = true;
+            work.erasures.put([entry])?;
+        }
+        Ok(())
+    }
+
+    /// Puts what another server was asked for into this log.
+    fn take_up(&self, work: &Work, id: &str, asked: &Asked) -> Result<()> {
+        if id.parse::<Position>().is_ok_and(|position| position.producer == self.producer) {
+            return Ok(());
+        }
+        for person in &asked.people {
+            if work.erasures.taken_up(id, person)? {
+                continue;
+            }
+            (work.append)(Event::Erase(Erase { person: person.clone(), time: asked.time }))?;
+            // The journal has it now; else it is put there at the next look, or start.
+            work.erasures.taken_up(id, person)?;
+        }
+        Ok(())
+    }
+
+    /// Says how far this server is with each; by its id.
+    fn say(
+        &self,
+        work: &Work,
+        told: &Told,
+        asked: &BTreeMap<String, Asked>,
+    ) -> Result<BTreeMap<String, State>> {
+        let mut own = BTreeMap::new();
+        for entry in work.erasures.all_entries() {
+            let id = entry.of.clone().unwrap_or_else(|| self.id(&entry));
+            let least = own.entry(id).or_insert(State::Done);
+            *least = (*least).min(entry.state());
+        }
+        own.retain(|id, _| asked.contains_key(id));
+        for (id, state) in &own {
+            let known = told.states.get(&(id.clone(), self.producer));
+            if known.map(String::as_str) != Some(state.name()) {
+                self.runtime.block_on(self.partitions.say_erasing(id, self.producer, state.name()))?;
+            }
+        }
+        Ok(own)
+    }
+
+    /// Names nobody any more where all servers are done.
+    fn close(
+        &self,
+        told: &Told,
+        asked: &BTreeMap<String, Asked>,
+        own: &BTreeMap<String, State>,
+    ) -> Result<()> {
+        for (id, asked) in asked.iter().filter(|(_, asked)| !asked.people.is_empty()) {
+            let done = |producer: &u64| state(told, id, *producer, self.producer, own) == State::Done;
+            if told.servers.iter().all(done) {
+                let what = serde_json::to_string(&Asked { time: asked.time, people: Vec::new() });
+                let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
+                self.runtime.block_on(self.partitions.retell_erasure(id, what))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&self, entry: &Entry) -> String {
+        Position { producer: self.producer, sequence: entry.sequence }.to_string()
+    }
+}
+
+/// How far a server is with an erasure.
+fn state(told: &Told, id: &str, producer: u64, this: u64, own: &BTreeMap<String, State>) -> State {
+    let said = told.states.get(&(id.to_owned(), producer));
+    let other = || said.and_then(|said| State::of(said)).unwrap_or(State::Pending);
+    own.get(id).copied().filter(|_| producer == this).unwrap_or_else(other)
+}
+
+/// What all servers are at, by erasure.
+fn peers(
+    told: &Told,
+    asked: &BTreeMap<String, Asked>,
+    this: u64,
+    own: &BTreeMap<String, State>,
+) -> BTreeMap<String, (Millis, Vec<Peer>)> {
+    let of = |(id, asked): (&String, &Asked)| {
+        // Who came after all were done has nothing of it.
+        let is_open = !asked.people.is_empty();
+        let had_it = |producer: &&u64| is_open || told.states.contains_key(&(id.clone(), **producer));
+        let peer =
+            |producer: &u64| Peer { producer: *producer, state: state(told, id, *producer, this, own) };
+        (id.clone(), (asked.time, told.servers.iter().filter(had_it).map(peer).collect()))
+    };
+    asked.iter().map(of).collect()
+}
+
+/// Anonymous people who turned out to be a user, as this log says it.
+fn guests(work: &Work, person: &Person) -> Result<Vec<Person>> {
+    let folder = work.folder.join(Stream::Events.folder());
+    let mut found = std::collections::BTreeSet::new();
+    let mut entries = Entries::open(&folder, Stream::Events, 0)?;
+    while let Some(entry) = entries.next_ref()? {
+        if entry.kind & !format::PAST == format::IDENTIFY
+            && let Event::Identify(identify) = record(entry, &folder)?.event
+            && Person::user(identify.user.clone()) == *person
+        {
+            found.insert(Person::anonymous(identify.anonymous));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
