@@ -39,6 +39,7 @@ impl Log {
                 version: 1,
                 kind: 3,
                 partition,
+                span: 1,
                 sequence: n,
                 received_ms,
                 payload: payload.into_bytes(),

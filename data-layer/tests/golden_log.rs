@@ -60,12 +60,45 @@ fn written() -> Vec<u8> {
     std::fs::read(folder.path().join("00000000000000000001.seg")).unwrap()
 }
 
+/// The same with gaps in the place of two and of a million records.
+fn with_gaps() -> Vec<u8> {
+    let mut bytes = written();
+    let (first, mut next) = (events().len() as u64 + 1, Vec::new());
+    format::encode_gap(&mut next, first, 2, NOW);
+    let payload = format::encode_event(&events()[2]).unwrap();
+    format::encode_record(&mut next, 1, 0, first + 2, NOW, &payload);
+    format::encode_gap(&mut next, first + 3, 1_000_000, NOW + 7);
+    bytes.extend(next);
+    bytes
+}
+
 #[test]
 fn the_same_events_are_the_same_bytes() {
     if std::env::var_os("WEIR_WRITE_GOLDEN").is_some() {
         std::fs::write(golden(2), written()).unwrap();
+        std::fs::write(golden(3), with_gaps()).unwrap();
     }
     assert_eq!(written(), std::fs::read(golden(2)).unwrap());
+    assert_eq!(with_gaps(), std::fs::read(golden(3)).unwrap());
+}
+
+#[test]
+fn gaps_are_read_as_what_they_stand_for() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(golden(3), folder.path().join("00000000000000000001.seg")).unwrap();
+    let mut entries = Entries::open(folder.path(), Stream::Events, 0).unwrap();
+    let read: Vec<(u64, u64, u8)> = entries
+        .by_ref()
+        .skip(events().len())
+        .map(|entry| entry.map(|entry| (entry.sequence, entry.span, entry.kind)).unwrap())
+        .collect();
+    let first = events().len() as u64 + 1;
+    let last = first + 1_000_002;
+    assert_eq!(read, [(first + 1, 2, format::VOID), (first + 2, 1, 1), (last, 1_000_000, format::VOID)]);
+    assert_eq!(entries.last_sequence(), last);
+    // Appending goes on behind them.
+    let mut writer = Writer::open(folder.path(), Stream::Events, "main", 0).unwrap();
+    assert_eq!(writer.append(1, 0, NOW, b""), last + 1);
 }
 
 #[test]

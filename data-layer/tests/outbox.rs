@@ -75,6 +75,7 @@ impl Records for Log {
         let payload = [who.to_le_bytes(), self.at.to_le_bytes()].concat();
         let (sequence, partition) = (self.at, person(who).partition());
         Ok(Some(Entry {
+            span: 1,
             version: 1,
             kind: 3,
             partition,

@@ -51,12 +51,10 @@ pub(super) fn rewrite(
     let (mut bytes, mut changed) = (Vec::new(), 0);
     let mut entries = Entries::sealed(folder, stream, first, path);
     while let Some(entry) = entries.next_ref()? {
-        let EntryRef { version, kind, partition, sequence, received_ms, payload, .. } = entry;
+        let EntryRef { sequence, received_ms, .. } = entry;
         bytes.clear();
         match becomes(entry, folder, stream, plan)? {
-            Becomes::Same => {
-                format::encode_version(&mut bytes, version, kind, partition, sequence, received_ms, payload);
-            }
+            Becomes::Same => entry.encode_again(&mut bytes),
             Becomes::Void => {
                 changed += 1;
                 format::encode_record(&mut bytes, format::VOID, 0, sequence, received_ms, &[]);
@@ -116,7 +114,10 @@ fn header(path: &Path) -> Result<[u8; format::SEGMENT_HEADER]> {
 pub(super) fn sweep(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
-        if path.extension().is_some_and(|ending| ending == DRAFT || ending == "torn") {
+        if path
+            .extension()
+            .is_some_and(|ending| ending == DRAFT || ending == "compacting" || ending == "torn")
+        {
             tracing::info!(path = %path.display(), "removing it for an erasure");
             std::fs::remove_file(&path).map_err(Error::io(&path))?;
         }

@@ -72,8 +72,8 @@ impl Cursor {
                 }
             }
             return match segment.advance(self.last)? {
-                Ok(()) => {
-                    self.last += 1;
+                Ok(last) => {
+                    self.last = last;
                     Ok(Some(segment.entry().into()))
                 }
                 // No mark vouches for it: it is being written.
@@ -153,12 +153,15 @@ impl Cursor {
             );
             return Err(corrupt(path, "header", 0, detail));
         }
-        // What was handed out before is on the disk and can't change.
-        for passed in segment.header.first..next {
-            if let Err(detail) = segment.advance(passed - 1)? {
-                return Err(corrupt(&segment.path, "record", segment.at, detail));
-            }
+        // What was handed out before is on the disk. Where it has become part of a gap, all of that has been passed.
+        let mut passed = segment.header.first - 1;
+        while passed < self.last {
+            passed = match segment.advance(passed)? {
+                Ok(last) => last,
+                Err(detail) => return Err(corrupt(&segment.path, "record", segment.at, detail)),
+            };
         }
+        self.last = passed;
         self.producer = segment.header.producer;
         segment.stop()?;
         self.segment = Some(segment);

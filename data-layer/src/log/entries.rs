@@ -19,8 +19,10 @@ pub struct Entry {
     pub kind: u8,
     /// Partition of the person concerned, or 0.
     pub partition: Partition,
-    /// Number in the log.
+    /// Number in the log; the last of those that it spans.
     pub sequence: u64,
+    /// How many numbers of the log it stands for, as in [`EntryRef`].
+    pub span: u64,
     /// When the server took it.
     pub received_ms: Millis,
     /// See `format.rs`.
@@ -35,16 +37,18 @@ impl Entry {
     /// The same without bytes of its own.
     #[must_use]
     pub fn as_ref(&self) -> EntryRef<'_> {
-        let Self { version, kind, partition, sequence, received_ms, segment, offset, .. } = *self;
-        EntryRef { version, kind, partition, sequence, received_ms, payload: &self.payload, segment, offset }
+        let Self { version, kind, partition, sequence, span, received_ms, segment, offset, .. } = *self;
+        let payload = &self.payload;
+        EntryRef { version, kind, partition, sequence, span, received_ms, payload, segment, offset }
     }
 }
 
 impl From<EntryRef<'_>> for Entry {
     fn from(entry: EntryRef<'_>) -> Self {
-        let EntryRef { version, kind, partition, sequence, received_ms, payload, segment, offset } = entry;
+        let EntryRef { version, kind, partition, sequence, span, received_ms, payload, segment, offset } =
+            entry;
         let payload = payload.to_vec();
-        Self { version, kind, partition, sequence, received_ms, payload, segment, offset }
+        Self { version, kind, partition, sequence, span, received_ms, payload, segment, offset }
     }
 }
 
@@ -175,8 +179,8 @@ impl Entries {
                 continue;
             }
             match segment.advance(self.last)? {
-                Ok(()) => {
-                    self.last += 1;
+                Ok(last) => {
+                    self.last = last;
                     return Ok(true);
                 }
                 // A group that was being written when the process died: nobody was told of it.

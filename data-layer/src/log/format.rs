@@ -15,6 +15,8 @@ pub const SEGMENT_VERSION: u32 = 1;
 /// Version of the record that this program writes. The payload of an event is JSON in version 1 and that of `codec/` in version 2;
 /// schemas and decisions are JSON in both.
 pub const RECORD_VERSION: u8 = 2;
+/// Newest version of the record that this program reads: that of a [`GAP`], which older programs must not take for one record.
+pub const NEWEST_VERSION: u8 = 3;
 /// Bytes of a segment header.
 pub const SEGMENT_HEADER: usize = 64;
 /// Bytes before the payload of a record.
@@ -186,6 +188,33 @@ pub(crate) fn encode_version(
     out[start + 4..start + 12].copy_from_slice(&sum.to_le_bytes());
 }
 
+/// Appends a record that stands for `count` which say nothing any more, from the sequence `first` on; one alone is a [`VOID`].
+pub fn encode_gap(out: &mut Vec<u8>, first: u64, count: u64, received_ms: Millis) {
+    match count {
+        0 => {}
+        1 => encode_record(out, VOID, 0, first, received_ms, &[]),
+        _ => encode_version(out, NEWEST_VERSION, GAP, 0, first, received_ms, &count.to_le_bytes()),
+    }
+}
+
+/// How many records a record stands for; 1 but for a [`GAP`].
+///
+/// # Errors
+/// A sentence for a gap that is none.
+pub(super) fn span(version: u8, kind: u8, payload: &[u8]) -> Result<u64, String> {
+    if version != NEWEST_VERSION {
+        return Ok(1);
+    }
+    let count = payload.try_into().map_or(0, u64::from_le_bytes);
+    if kind != GAP || count < 2 {
+        return Err(format!(
+            "expected a gap of some records, found kind {kind} with {} bytes",
+            payload.len()
+        ));
+    }
+    Ok(count)
+}
+
 /// Kind of a decision's record. Those of events are given by [`kind_of`].
 pub const DECISION: u8 = 32;
 
@@ -194,6 +223,10 @@ pub(crate) const IDENTIFY: u8 = 6;
 
 /// Kind of a record that was erased: it keeps its sequence, says nothing, and readers pass it over.
 pub const VOID: u8 = 11;
+
+/// Kind of a record that stands for many which say nothing any more: it has the first of their sequences, the newest of their times of receipt, and
+/// as payload how many they are, in 8 bytes. Readers get a [`VOID`] that spans all of them.
+pub const GAP: u8 = 12;
 
 /// Bit of the kind of an event's record that came by the lane of the past.
 pub const PAST: u8 = 0x80;

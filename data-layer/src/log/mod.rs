@@ -1,8 +1,8 @@
 //! The durable log of one namespace: events, synced before they are acknowledged, and decisions, appended without waiting. It is
 //! the truth of the dynamic side. What an event means is not known here.
 //!
-//! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off. Only `erase/` puts another
-//! segment in the place of a sealed one, by rename, with the same sequences.
+//! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off. Only `erase/` and
+//! `compact/` put another segment in the place of a sealed one, by rename, with the same sequences.
 
 pub mod codec;
 pub mod cursor;

@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::format::{
-    HeaderError, MOST_PAYLOAD, RECORD_HEADER, RECORD_VERSION, RecordHeader, SEGMENT_HEADER, SEGMENT_VERSION,
-    SegmentHeader,
+    self, HeaderError, MOST_PAYLOAD, NEWEST_VERSION, RECORD_HEADER, RecordHeader, SEGMENT_HEADER,
+    SEGMENT_VERSION, SegmentHeader,
 };
 use super::mark::Mark;
 use crate::types::{Millis, Partition};
@@ -27,8 +28,10 @@ pub struct EntryRef<'a> {
     pub kind: u8,
     /// Partition of the person concerned, or 0.
     pub partition: Partition,
-    /// Number in the log.
+    /// Number in the log; the last of those that it spans.
     pub sequence: u64,
+    /// How many numbers of the log it stands for: 1, but for what many erased or compacted records have become.
+    pub span: u64,
     /// When the server took it.
     pub received_ms: Millis,
     /// See `format.rs`.
@@ -37,6 +40,17 @@ pub struct EntryRef<'a> {
     pub segment: u64,
     /// Where in that file it begins.
     pub offset: u64,
+}
+
+impl EntryRef<'_> {
+    /// Appends the record as it was read.
+    pub(crate) fn encode_again(&self, out: &mut Vec<u8>) {
+        let Self { version, kind, partition, sequence, received_ms, payload, span, .. } = *self;
+        if span > 1 {
+            return format::encode_gap(out, sequence + 1 - span, span, received_ms);
+        }
+        format::encode_version(out, version, kind, partition, sequence, received_ms, payload);
+    }
 }
 
 /// A segment that is open for reading.
@@ -52,8 +66,9 @@ pub(super) struct Segment {
     /// What has been read and not been used: `buffer[start..]` begins at `at`.
     buffer: Vec<u8>,
     start: usize,
-    /// The record before `at`, in the buffer.
+    /// The record before `at`, in the buffer, and how many it stands for.
     record: RecordHeader,
+    span: u64,
 }
 
 /// Why a segment could not be opened.
@@ -93,7 +108,7 @@ impl Segment {
         })?;
         let at = SEGMENT_HEADER as u64;
         let (buffer, record) = (Vec::new(), RecordHeader::decode(&[0; RECORD_HEADER]));
-        Ok(Opened::Open(Box::new(Self { path, header, file, at, len, buffer, start: 0, record })))
+        Ok(Opened::Open(Box::new(Self { path, header, file, at, len, buffer, start: 0, record, span: 1 })))
     }
 
     /// Takes what was written since for readable, up to `most`.
@@ -111,8 +126,9 @@ impl Segment {
         self.file.seek(SeekFrom::Start(self.at)).map(drop).map_err(Error::io(&self.path))
     }
 
-    /// Reads the record at `at` and moves on; the inner error says why there is none.
-    pub(super) fn advance(&mut self, last: u64) -> Result<std::result::Result<(), String>> {
+    /// Reads the record at `at`, which follows the one with the sequence `last`, and moves on; its last sequence. The inner error says why
+    /// there is none.
+    pub(super) fn advance(&mut self, last: u64) -> Result<std::result::Result<u64, String>> {
         let left = self.len - self.at;
         if left < RECORD_HEADER as u64 {
             return Ok(Err(format!("expected a record of at least {RECORD_HEADER} bytes, found {left}")));
@@ -130,26 +146,38 @@ impl Segment {
         if xxh3_64(summed) != header.sum {
             return Ok(Err(format!("its sum {:016x} does not fit its bytes", header.sum)));
         }
-        if header.version > RECORD_VERSION {
-            let (found, known) = (u32::from(header.version), u32::from(RECORD_VERSION));
+        if header.version > NEWEST_VERSION {
+            let (found, known) = (u32::from(header.version), u32::from(NEWEST_VERSION));
             return Err(Error::Newer { path: self.path.clone(), found, known });
         }
         if header.sequence != last + 1 {
             let detail = format!("expected record {}, found record {}", last + 1, header.sequence);
             return Err(corrupt(&self.path, "record", self.at, detail));
         }
+        let payload = &self.buffer[self.start + RECORD_HEADER..self.start + size];
+        let span = format::span(header.version, header.kind, payload);
+        self.span = span.map_err(|detail| corrupt(&self.path, "record", self.at, detail))?;
+        let Some(end) = last.checked_add(self.span) else {
+            return Err(corrupt(&self.path, "record", self.at, "its gap has no end".to_owned()));
+        };
         self.at += size as u64;
         self.start += size;
         self.record = header;
-        Ok(Ok(()))
+        Ok(Ok(end))
     }
 
     /// The record that [`Segment::advance`] has just read.
     pub(super) fn entry(&self) -> EntryRef<'_> {
         let RecordHeader { version, kind, partition, sequence, received_ms, len, .. } = self.record;
         let payload = &self.buffer[self.start - len..self.start];
-        let (segment, offset) = (self.header.first, self.at - (RECORD_HEADER + len) as u64);
-        EntryRef { version, kind, partition, sequence, received_ms, payload, segment, offset }
+        let (segment, offset, span) = (self.header.first, self.at - (RECORD_HEADER + len) as u64, self.span);
+        let entry =
+            EntryRef { version, kind, partition, sequence, span, received_ms, payload, segment, offset };
+        if kind != format::GAP {
+            return entry;
+        }
+        // To readers it is as if there were one of the records that say nothing, and the others were passed over.
+        EntryRef { kind: format::VOID, sequence: sequence + span - 1, payload: &[], ..entry }
     }
 
     /// Whether the bad record at `at` lies behind all that was synced. Then everything behind it does too.
@@ -189,6 +217,38 @@ impl Segment {
         self.buffer.resize(wanted.max(BLOCK).min(whole), 0);
         self.file.read_exact(&mut self.buffer[have..]).map_err(Error::io(&self.path))
     }
+}
+
+/// The record that begins at an offset of a sealed segment, as [`EntryRef::offset`] said of it. `buffer` holds its bytes.
+///
+/// # Errors
+/// [`Error::Corrupt`] where no whole record begins there, [`Error::Io`].
+pub(crate) fn entry_at<'a>(
+    (file, path): (&File, &Path),
+    segment: u64,
+    offset: u64,
+    buffer: &'a mut Vec<u8>,
+) -> Result<EntryRef<'a>> {
+    let mut head = [0; RECORD_HEADER];
+    file.read_exact_at(&mut head, offset).map_err(Error::io(path))?;
+    let header = RecordHeader::decode(&head);
+    buffer.resize(header.len.min(MOST_PAYLOAD), 0);
+    file.read_exact_at(buffer, offset + RECORD_HEADER as u64).map_err(Error::io(path))?;
+    if !header.fits(&head, buffer) {
+        return Err(corrupt(path, "record", offset, "its sum does not fit its bytes".to_owned()));
+    }
+    let RecordHeader { version, kind, partition, sequence, received_ms, .. } = header;
+    Ok(EntryRef {
+        version,
+        kind,
+        partition,
+        sequence,
+        span: 1,
+        received_ms,
+        payload: buffer,
+        segment,
+        offset,
+    })
 }
 
 /// What a segment that does not fit the log's own is told.

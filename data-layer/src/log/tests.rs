@@ -7,7 +7,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::entries::segments;
-use super::format::{RECORD_HEADER, RECORD_VERSION, SEGMENT_HEADER, encode_record};
+use super::format::{NEWEST_VERSION, RECORD_HEADER, SEGMENT_HEADER, encode_record};
 use super::*;
 use crate::types::{Event, Id, ItemEvent, Position, Value};
 use proptest::prelude::*;
@@ -248,12 +248,12 @@ fn newer_records_and_segments_are_refused() {
     folder.append(&["one"]);
     let mut record = Vec::new();
     encode_record(&mut record, 1, 0, 2, 5, b"two");
-    record[12] = RECORD_VERSION + 1;
+    record[12] = NEWEST_VERSION + 1;
     let sum = xxhash_rust::xxh3::xxh3_64(&record[12..]);
     record[4..12].copy_from_slice(&sum.to_le_bytes());
     OpenOptions::new().append(true).open(folder.newest()).unwrap().write_all(&record).unwrap();
-    assert!(matches!(folder.read().unwrap_err(), Error::Newer { found: 3, .. }));
-    assert!(matches!(folder.try_writer().unwrap_err(), Error::Newer { found: 3, .. }));
+    assert!(matches!(folder.read().unwrap_err(), Error::Newer { found: 4, .. }));
+    assert!(matches!(folder.try_writer().unwrap_err(), Error::Newer { found: 4, .. }));
 }
 
 #[test]
