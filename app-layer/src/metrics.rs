@@ -20,7 +20,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 42] = [
+const HELP: [(&str, &str); 45] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -56,6 +56,9 @@ const HELP: [(&str, &str); 42] = [
     ("weir_shared_away", "1 while Redis takes no events; they wait in the log"),
     ("weir_erasures", "people whose erasure was asked for, by state of the files: pending, done"),
     ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
+    ("weir_compactions_total", "times that attributes in the log were compacted, by outcome"),
+    ("weir_compacted_records_total", "records that said what was said again later, and went"),
+    ("weir_compacted_bytes_total", "bytes of the segments that lost some: before, and after"),
     ("weir_snapshots_total", "snapshots of the live side since the start, by outcome"),
     ("weir_snapshot_bytes", "bytes of the newest that this process took"),
     ("weir_snapshot_seconds", "how long that took"),
@@ -213,11 +216,28 @@ impl Metrics {
         for (state, now) in [("pending", erasures.pending()), ("done", erasures.done())] {
             gauge("weir_erasures", &[("state", state)], now as f64);
         }
+        self.compaction(ingest);
         let Some(archive) = ingest.archive() else { return };
         for (state, now) in
             [("archived", &archive.segments), ("waiting", &archive.waiting), ("removed", &archive.removed)]
         {
             gauge("weir_archive_segments", &[("state", state)], now.load(Ordering::Relaxed) as f64);
+        }
+    }
+
+    /// What compaction of attributes has come to.
+    fn compaction(&self, ingest: &Ingest) {
+        let Some(compaction) = ingest.compaction() else { return };
+        let count = |name, labels: &[(&'static str, &str)], now: &std::sync::atomic::AtomicU64| {
+            let now = now.load(Ordering::Relaxed);
+            self.recorder.register_counter(&key(name, labels), &META).absolute(now);
+        };
+        for (outcome, runs) in [("done", &compaction.runs), ("failed", &compaction.failures)] {
+            count("weir_compactions_total", &[("outcome", outcome)], runs);
+        }
+        count("weir_compacted_records_total", &[], &compaction.records);
+        for (which, bytes) in [("before", &compaction.before), ("after", &compaction.after)] {
+            count("weir_compacted_bytes_total", &[("which", which)], bytes);
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod archive;
 pub mod backup;
+pub mod compact;
 pub mod config;
 pub mod erase;
 pub mod error;

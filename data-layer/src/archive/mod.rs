@@ -1,8 +1,9 @@
-//! The archive of a log: each sealed segment as Parquet, a file for each day in it, in a folder or in object storage, with a manifest that
+//! The archive of a log: each sealed segment as Parquet, a file for each day in it (of the past, for each day on which it happened), in a folder or in object storage, with a manifest that
 //! is written last. What trainer and ab-eval read, and what retention waits for. Not for the log itself: that is `log/`.
 //!
 //! **Invariant:** a segment without its manifest is not in the archive; one with it is there whole, and never changes but by erasure.
 
+mod days;
 pub(crate) mod history;
 pub mod read;
 pub(crate) mod rows;
@@ -20,8 +21,8 @@ pub use sealer::{Archivist, Standing};
 pub(crate) use sealer::{Bell, Work};
 pub use store::Store;
 
-/// Version of the manifest, and of the columns, that this program writes.
-pub const VERSION: u32 = 1;
+/// Version of the manifest, and of the columns, that this program writes where files are by event time; others have version 1.
+pub const VERSION: u32 = 2;
 /// Folder of the manifests, beside those of the days. Programs that read folders of Parquet leave out what begins so.
 pub(crate) const MANIFESTS: &str = "_segments";
 
@@ -42,7 +43,7 @@ pub struct Manifest {
     pub files: Vec<Day>,
 }
 
-/// The records of a segment that were received on one day, in UTC.
+/// The records of a segment that were received on one day, in UTC, or those of the past that happened on one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
     /// Name below the folder of the stream, `date=2026-11-21/<producer>-<first>.parquet`.
@@ -53,6 +54,17 @@ pub struct Day {
     pub bytes: u64,
     /// XXH3-64 of its bytes, in 16 hex digits.
     pub sum: String,
+    /// Whether it holds the past: rows in order of event time, and not of their sequences.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_time: bool,
+}
+
+/// Whether a segment is in an archive.
+///
+/// # Errors
+/// What the store said.
+pub(crate) fn holds(store: &Store, stream: Stream, producer: u64, first: u64) -> Result<bool> {
+    Ok(store.get(&Manifest::name(stream, producer, first))?.is_some())
 }
 
 impl Manifest {

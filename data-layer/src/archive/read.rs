@@ -40,7 +40,7 @@ pub fn decisions(dir: &Path, namespace: &str) -> Result<Records<Decision>> {
 }
 
 /// The records of one segment whose days are in a folder, each held against its sum.
-pub(super) fn segment<T>(
+pub(super) fn segment<T: 'static>(
     folder: &Path,
     manifest: Manifest,
     open: Open<T>,
@@ -100,7 +100,7 @@ struct DayRows<T> {
     rest: Records<(u64, T)>,
 }
 
-impl<T> Merged<T> {
+impl<T: 'static> Merged<T> {
     fn new(archived: Vec<(PathBuf, Manifest)>, open: Open<T>) -> Self {
         Self { waiting: archived.into_iter(), open, days: Vec::new(), failed: false }
     }
@@ -112,6 +112,12 @@ impl<T> Merged<T> {
                 let path = folder.join(&day.name);
                 check(&path, day)?;
                 let mut rows = (self.open)(&path)?;
+                if day.by_time {
+                    // Back to the order of the log. What a segment holds fits into memory.
+                    let mut all = rows.collect::<Result<Vec<_>>>()?;
+                    all.sort_unstable_by_key(|(sequence, _)| *sequence);
+                    rows = Box::new(all.into_iter().map(Ok));
+                }
                 if let Some(next) = rows.next().transpose()? {
                     self.days.push(DayRows { next, rest: rows });
                 }
@@ -127,7 +133,7 @@ impl<T> Merged<T> {
     }
 }
 
-impl<T> Iterator for Merged<T> {
+impl<T: 'static> Iterator for Merged<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::log::{EntryRef, Stream};
 use crate::tabular::{Cells, ColumnType, Reader, Row, Writer};
-use crate::types::{Decision, Event, PersonKind, Record};
+use crate::types::{Decision, Event, Millis, PersonKind, Record};
 use crate::{Error, Result};
 
 /// Rows that are written together.
@@ -154,24 +154,39 @@ fn json<T: serde::Serialize>(value: &T) -> std::result::Result<String, String> {
     serde_json::to_string(value).map_err(|error| error.to_string())
 }
 
+/// The event time of a record; of a schema, that of its receipt.
+pub(super) fn time_of(record: &Record) -> Millis {
+    match &record.event {
+        Event::Item(e) => e.time,
+        Event::User(e) => e.time,
+        Event::Interaction(e) => e.time,
+        Event::Retraction(e) => e.time,
+        Event::Impression(e) => e.time,
+        Event::Identify(e) => e.time,
+        Event::Schema(_) => record.received_ms,
+        Event::Erase(e) => e.time,
+        Event::Edge(e) => e.time,
+        Event::Load(e) => e.time,
+    }
+}
+
 fn event_row(record: &Record) -> std::result::Result<Vec<Cell>, String> {
     let text = |text: &str| Cell::Text(text.to_owned());
-    let (kind, time, id, item, action, value) = match &record.event {
-        Event::Item(e) => ("item", e.time, "", e.id.as_str(), "", 0.0),
-        Event::User(e) => ("user", e.time, "", "", "", 0.0),
+    let time = time_of(record);
+    let (kind, id, item, action, value) = match &record.event {
+        Event::Item(e) => ("item", "", e.id.as_str(), "", 0.0),
+        Event::User(_) => ("user", "", "", "", 0.0),
         Event::Interaction(e) => {
             let id = e.id.as_ref().map_or("", |id| id.as_str());
-            ("interaction", e.time, id, e.item.as_str(), e.action.as_str(), e.value)
+            ("interaction", id, e.item.as_str(), e.action.as_str(), e.value)
         }
-        Event::Retraction(e) => ("retraction", e.time, e.id.as_str(), "", "", 0.0),
-        Event::Impression(e) => {
-            ("impression", e.time, e.id.as_ref().map_or("", |id| id.as_str()), "", "", 0.0)
-        }
-        Event::Identify(e) => ("identify", e.time, e.anonymous.as_str(), "", "", 0.0),
-        Event::Schema(_) => ("schema", record.received_ms, "", "", "", 0.0),
-        Event::Erase(e) => ("erase", e.time, "", "", "", 0.0),
-        Event::Edge(e) => ("edge", e.time, e.to.as_str(), "", e.relation.as_str(), 0.0),
-        Event::Load(e) => ("load", e.time, e.id.as_str(), "", "", 0.0),
+        Event::Retraction(e) => ("retraction", e.id.as_str(), "", "", 0.0),
+        Event::Impression(e) => ("impression", e.id.as_ref().map_or("", |id| id.as_str()), "", "", 0.0),
+        Event::Identify(e) => ("identify", e.anonymous.as_str(), "", "", 0.0),
+        Event::Schema(_) => ("schema", "", "", "", 0.0),
+        Event::Erase(_) => ("erase", "", "", "", 0.0),
+        Event::Edge(e) => ("edge", e.to.as_str(), "", e.relation.as_str(), 0.0),
+        Event::Load(e) => ("load", e.id.as_str(), "", "", 0.0),
     };
     let person = record.event.person();
     let space = person.as_ref().map_or("", |person| match person.kind {

@@ -10,11 +10,10 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::rows::File;
+use super::days::{self, File};
 use super::{Day, Manifest, Store, VERSION};
 use crate::erase::Erasures;
-use crate::log::format::VOID;
-use crate::log::{Entries, Holds, Stream, entries::segments};
+use crate::log::{Holds, Stream, entries::segments};
 use crate::types::Millis;
 use crate::types::time::{self, DAY};
 use crate::{Error, Result};
@@ -257,38 +256,22 @@ impl Drop for Drafts {
 fn seal(work: &Work, stream: Stream, first: u64, path: &Path) -> Result<Manifest> {
     let folder = work.folder.join(stream.folder());
     let drafts = Drafts::new(work)?;
-    let mut days: std::collections::BTreeMap<i64, File> = std::collections::BTreeMap::new();
-    let mut entries = Entries::sealed(&folder, stream, first, path);
-    let (mut last, mut newest_ms) = (first.saturating_sub(1), Millis::MIN);
-    while let Some(entry) = entries.next_ref()? {
-        last = entry.sequence;
-        newest_ms = newest_ms.max(entry.received_ms);
-        if entry.kind == VOID {
-            continue;
-        }
-        let day = entry.received_ms.div_euclid(DAY);
-        let file = match days.entry(day) {
-            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(File::create(&drafts.0.join(format!("{day}.parquet")), stream)?)
-            }
-        };
-        file.add(entry, &folder)?;
-    }
-    let mut files = Vec::with_capacity(days.len());
-    for (day, file) in days {
-        let draft = drafts.0.join(format!("{day}.parquet"));
-        let rows = file.finish()?;
+    let written = days::write(&folder, stream, (first, path), &drafts.0)?;
+    let mut files = Vec::with_capacity(written.files.len());
+    for File { day, by_time, draft, rows } in written.files {
         let bytes = std::fs::read(&draft).map_err(Error::io(&draft))?;
         let date = time::format_rfc3339(day * DAY);
         let date = date.split('T').next().unwrap_or_default();
-        let name = format!("date={date}/{:016x}-{first:020}.parquet", work.producer);
+        let lane = if by_time { ".past" } else { "" };
+        let name = format!("date={date}/{:016x}-{first:020}{lane}.parquet", work.producer);
         let (len, sum) = (bytes.len() as u64, format!("{:016x}", xxh3_64(&bytes)));
         work.store.put(&format!("{}/{name}", stream.folder()), bytes)?;
-        files.push(Day { name, rows, bytes: len, sum });
+        files.push(Day { name, rows, bytes: len, sum, by_time });
     }
     let producer = format!("{:016x}", work.producer);
-    let manifest = Manifest { version: VERSION, producer, first, last, newest_ms, files };
+    let version = if files.iter().any(|day| day.by_time) { VERSION } else { 1 };
+    let (last, newest_ms) = (written.last, written.newest_ms);
+    let manifest = Manifest { version, producer, first, last, newest_ms, files };
     let json = serde_json::to_vec_pretty(&manifest);
     let json = json.map_err(|error| Error::invalid("the manifest", error.to_string()))?;
     work.store.put(&Manifest::name(stream, work.producer, first), json)?;

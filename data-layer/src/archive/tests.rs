@@ -182,9 +182,9 @@ fn damage_and_newer_manifests_are_named() {
     std::fs::write(&day, bytes).unwrap();
     let error = read::events(&world.archive(), "main").unwrap().next().unwrap().unwrap_err();
     assert!(matches!(&error, Error::Corrupt { path, .. } if *path == day), "{error}");
-    std::fs::write(&name, r#"{"version":2}"#).unwrap();
+    std::fs::write(&name, r#"{"version":3}"#).unwrap();
     let error = read::events(&world.archive(), "main").map(drop).unwrap_err();
-    assert!(matches!(error, Error::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 3, known: 2, .. }), "{error}");
 }
 
 #[test]
@@ -209,4 +209,41 @@ fn retention_removes_what_is_archived_old_and_needed_by_nobody() {
     let archived = all(&world.archive()).0;
     let rest: Vec<Record> = Reader::events(&world.log(), "main").unwrap().map(Result::unwrap).collect();
     assert_eq!([archived, rest].concat(), whole);
+}
+
+/// Half of a log that came by the lane of the past, out of order and of several days.
+#[test]
+fn the_past_is_archived_by_when_it_happened() {
+    let world = World::new();
+    let folder = world.log().join("main/events");
+    let mut writer = Writer::open(&folder, Stream::Events, "main", 0).unwrap().with_segment_bytes(4000);
+    for n in 0..120u64 {
+        let Event::Interaction(click) = event(n) else { continue };
+        let past = n % 2 == 0;
+        let time = if past { NOW - (n * 7919 % 23) as Millis * 6 * HOUR } else { NOW };
+        let event = Event::Interaction(Interaction { time, ..click });
+        let kind = 3 | if past { format::PAST } else { 0 };
+        writer.append(kind, 0, NOW + 61 * HOUR, &format::encode_event(&event).unwrap());
+        writer.flush().and_then(|()| writer.sync()).unwrap();
+    }
+    writer.seal().unwrap();
+    pass(&world.work(None, &[]), &mut Known::new(), &Standing::default(), NOW).unwrap();
+    // Who reads it as a log gets the log.
+    let (events, archived) = (all(&world.log()).0, all(&world.archive()).0);
+    assert_eq!((events.len(), events), (180, archived));
+    let (mut files, mut rows) = (0, 0);
+    for name in world.work(None, &[]).store.below("events").unwrap() {
+        let Some(date) = name.strip_suffix(".past.parquet").map(|name| &name["events/date=".len()..][..10])
+        else {
+            continue;
+        };
+        let read = rows::events(&world.archive().join(&name)).unwrap().map(Result::unwrap);
+        let places: Vec<(Millis, u64)> =
+            read.inspect(|record| assert!(record.past)).map(|r| (rows::time_of(&r), r.sequence)).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        let day = crate::types::time::parse_rfc3339(&format!("{date}T00:00:00Z")).unwrap();
+        assert!(places.iter().all(|(time, _)| time.div_euclid(DAY) * DAY == day), "{date} {places:?}");
+        (files, rows) = (files + 1, rows + places.len());
+    }
+    assert!(files > 6 && rows == 60, "{files} {rows}");
 }

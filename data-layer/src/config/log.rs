@@ -26,6 +26,8 @@ pub struct Log {
     pub ahead: Millis,
     /// How long an erasure may wait until the files are rewritten, with all others that wait.
     pub erase_every: Millis,
+    /// How often attributes that were said again since leave segments older than `retention`; `None` is never.
+    pub compact_every: Option<Millis>,
     /// Where sealed segments become Parquet; `None`: nowhere, and nothing is ever removed.
     pub archive: Option<Address>,
     /// `[log.store]`: how the archive's store is spoken to.
@@ -55,6 +57,7 @@ pub(super) struct RawLog {
     dedupe: Option<String>,
     ahead: Option<String>,
     erase_every: Option<String>,
+    compact_every: Option<String>,
     archive: Option<String>,
     #[serde(default)]
     store: Options,
@@ -79,6 +82,7 @@ impl RawLog {
             dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,
             erase_every: span(self.erase_every, HOUR, LONGEST_WAIT)
                 .map_err(|d| wrong("log.erase_every", d))?,
+            compact_every: every(self.compact_every).map_err(|d| wrong("log.compact_every", d))?,
             ahead: span(self.ahead, AHEAD, LONGEST_WINDOW).map_err(|d| wrong("log.ahead", d))?,
         })
     }
@@ -92,6 +96,13 @@ fn span(text: Option<String>, default: Millis, most: Millis) -> std::result::Res
         return Ok(span);
     }
     Err(format!("expected a span of 1s to {}d, found {text:?}", most / DAY))
+}
+
+fn every(text: Option<String>) -> std::result::Result<Option<Millis>, String> {
+    match text.as_deref() {
+        Some("off") => Ok(None),
+        _ => span(text, DAY, LONGEST_WAIT).map(Some).map_err(|detail| format!("{detail}, or \"off\"")),
+    }
 }
 
 fn retention(text: Option<String>) -> std::result::Result<Option<i64>, String> {

@@ -129,7 +129,7 @@ impl Archive<'_> {
         let name = format!("{stem}.{}.parquet", drawn.get(..8).unwrap_or_default());
         let (len, sum) = (bytes.len() as u64, format!("{:016x}", xxh3_64(&bytes)));
         self.store.put(&format!("{}/{name}", stream.folder()), bytes)?;
-        Ok(Day { name, rows, bytes: len, sum })
+        Ok(Day { name, rows, bytes: len, sum, by_time: day.by_time })
     }
 
     /// Brings a file here and holds it against its manifest.

@@ -20,6 +20,7 @@ mod pipeline;
 mod prepare;
 mod read;
 mod rebuild;
+mod sealed;
 pub mod shared;
 pub mod snapshots;
 mod split;
@@ -44,7 +45,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::archive::{Bell, Standing};
+use crate::archive::Bell;
 use crate::config::{Actions, Config};
 use crate::erase::Erasures;
 use crate::live::Live;
@@ -65,8 +66,8 @@ use check::Checker;
 use dedupe::Dedupe;
 use jobs::{Batch, Job};
 use pipeline::{Outlet, Pipeline};
+use sealed::{Sealed, Standings};
 use snapshots::Snapshots;
-use start::Sealed;
 use threads::Threads;
 
 /// Bytes that an event which a program made is taken to have.
@@ -117,7 +118,7 @@ struct Inner {
     threads: Mutex<Option<Threads>>,
     /// Who needs what is in the log, and who is erased from it.
     sealed: Sealed,
-    archive: Option<Arc<Standing>>,
+    standings: Standings,
     snapshots: Option<Arc<Snapshots>>,
     rebuilding: Option<Arc<Rebuilding>>,
     shared: Option<Arc<shared::Standing>>,
@@ -175,9 +176,9 @@ impl Ingest {
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
-        let (archivist, erase) = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
-        let archive = archivist.as_ref().map(|archivist| Arc::clone(archivist.standing()));
-        let threads = Threads { log, apply, archive: archivist, clock, rebuild, sharing, erase };
+        let workers = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
+        let standings = workers.standings();
+        let threads = Threads { log, apply, clock, rebuild, sharing, workers };
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
@@ -190,7 +191,7 @@ impl Ingest {
                 fixed,
                 threads: Mutex::new(Some(threads)),
                 sealed,
-                archive,
+                standings,
                 snapshots,
                 rebuilding,
                 shared,

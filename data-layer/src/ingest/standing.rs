@@ -7,6 +7,7 @@ use super::snapshots::{self, Snapshots};
 use super::{Ingest, Stats};
 use crate::Result;
 use crate::archive::Standing;
+use crate::compact;
 use crate::erase::Erasures;
 use crate::log::Holds;
 
@@ -46,7 +47,13 @@ impl Ingest {
     /// How far the archive is, where there is one.
     #[must_use]
     pub fn archive(&self) -> Option<&Standing> {
-        self.inner.archive.as_deref()
+        self.inner.standings.archive.as_deref()
+    }
+
+    /// What compaction has come to, where the configuration wants it.
+    #[must_use]
+    pub fn compaction(&self) -> Option<&compact::Standing> {
+        self.inner.standings.compact.as_deref()
     }
 
     /// How far state is that is being made anew, because what is kept of events has changed; `None` where it has not.

@@ -2,27 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
-use super::admission::{Admission, Lane};
 use super::dedupe::{self, Dedupe};
-use super::jobs::{Batch, Job};
-use super::prepare;
+use super::jobs::Job;
 use super::rebuild::{Rebuild, Rebuilding};
 use super::shared::Sharing;
 use super::snapshots::{self, Clockwork, Snapshots};
-use crate::archive::{Archivist, Bell, Store, Work};
 use crate::config::{Backend, Config};
-use crate::erase::{self, Eraser, Erasures, Peers, Plan};
+use crate::erase::{Erasures, Plan};
 use crate::live::Live;
 use crate::live::snapshot::{Loaded, Maker};
 use crate::log::{self, EntryRef, Growth, Holds, Stream, Writer, entries::segments, format, record};
-use crate::types::{Event, Position, Record, Schema, time};
+use crate::types::{Event, Position, Record};
 use crate::{Error, Result};
 
 /// Records that are applied together at a start: enough for two threads to be busy, and some tens of megabytes.
@@ -274,96 +270,4 @@ pub(super) fn holds(
     let one = snapshots.map(|snapshots| Arc::clone(snapshots) as Arc<dyn Holds>);
     let two = rebuilding.map(|rebuilding| Arc::clone(rebuilding) as Arc<dyn Holds>);
     Arc::new(Mutex::new(one.into_iter().chain(two).chain(sharing.map(Sharing::holds)).collect()))
-}
-
-/// What those who work on sealed segments share.
-#[derive(Debug)]
-pub(super) struct Sealed {
-    pub producer: u64,
-    /// Who needs what is in the log.
-    pub holds: Arc<Mutex<Vec<Arc<dyn Holds>>>>,
-    pub erasures: Arc<Erasures>,
-    /// Held by whoever changes the archive.
-    pub archiving: Arc<Mutex<()>>,
-}
-
-impl Sealed {
-    /// Starts the threads that archive and erase.
-    pub(super) fn start(
-        &self,
-        config: &Config,
-        bell: &Arc<Bell>,
-        way_in: (&Sender<Job>, &Arc<Admission>),
-        snapshots: Option<&Arc<Snapshots>>,
-    ) -> Result<(Option<Archivist>, Eraser)> {
-        Ok((self.archive(config, bell)?, self.erase(config, way_in, snapshots)?))
-    }
-
-    /// Starts the thread that archives, where the configuration names an archive.
-    fn archive(&self, config: &Config, bell: &Arc<Bell>) -> Result<Option<Archivist>> {
-        let Some(address) = &config.log.archive else { return Ok(None) };
-        let work = Work {
-            folder: config.log.dir.join(&config.namespace),
-            producer: self.producer,
-            store: Store::open(address, &config.log.store, &config.namespace)?,
-            retention: config.log.retention,
-            holds: Arc::clone(&self.holds),
-            bell: Arc::clone(bell),
-            erasures: Arc::clone(&self.erasures),
-            archiving: Arc::clone(&self.archiving),
-        };
-        Archivist::start(work).map(Some)
-    }
-
-    /// Starts the thread that erases.
-    fn erase(
-        &self,
-        config: &Config,
-        (jobs, admission): (&Sender<Job>, &Arc<Admission>),
-        snapshots: Option<&Arc<Snapshots>>,
-    ) -> Result<Eraser> {
-        let (own, room) = (jobs.clone(), Arc::clone(admission));
-        let peers = match &config.live.backend {
-            Backend::Redis(shared) => Some(Peers::open(config, shared, self.producer)?),
-            Backend::Embedded => None,
-        };
-        let (jobs, asked, snapshots) = (jobs.clone(), jobs.clone(), snapshots.cloned());
-        let work = erase::Work {
-            folder: config.log.dir.join(&config.namespace),
-            config: config.clone(),
-            producer: self.producer,
-            erasures: Arc::clone(&self.erasures),
-            holds: Arc::clone(&self.holds),
-            archiving: Arc::clone(&self.archiving),
-            seal: Box::new(move || {
-                let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-                let (done, sealed) = channel();
-                jobs.send(Job::Seal(done)).map_err(|_| closed())?;
-                sealed.recv().map_err(|_| closed())?
-            }),
-            renew: Box::new(move || match &snapshots {
-                Some(snapshots) => snapshots.renew(|| snapshots::ask(&asked)),
-                None => Ok(()),
-            }),
-            append: Box::new(move |event| append(event, &own, &room)),
-            peers,
-        };
-        Eraser::start(work)
-    }
-}
-
-/// Puts an event that needs no schema into the log, as one of the past, and waits until it is there.
-fn append(event: Event, jobs: &Sender<Job>, admission: &Arc<Admission>) -> Result<()> {
-    let room = admission.admit(Lane::Backfill, super::TYPED_BYTES)?;
-    let (none, mut rejected) = (Schema::reserved(), Vec::new());
-    let events = prepare::prepare(vec![(0, event)], &mut rejected, &none, &none);
-    let (reply, answer) = oneshot::channel();
-    let batch = Batch { events, rejected, received_ms: time::now(), reply, room };
-    let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-    jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
-    let receipt = answer.blocking_recv().map_err(|_| closed())??;
-    match receipt.rejected.into_iter().next() {
-        None => Ok(()),
-        Some(rejected) => Err(Error::invalid("log", rejected.detail)),
-    }
 }

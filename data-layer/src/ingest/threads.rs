@@ -6,10 +6,9 @@ use std::thread::JoinHandle;
 use super::dedupe::Dedupe;
 use super::jobs::Job;
 use super::rebuild::Rebuild;
+use super::sealed::Workers;
 use super::shared::Sharing;
 use super::snapshots::Clockwork;
-use crate::archive::Archivist;
-use crate::erase::Eraser;
 use crate::log::Lock;
 use crate::{Error, Result};
 
@@ -19,19 +18,19 @@ pub(super) struct Threads {
     /// Gives back what it remembers of events, and the lock of the log.
     pub log: JoinHandle<Result<(Dedupe, Lock)>>,
     pub apply: JoinHandle<()>,
-    pub archive: Option<Archivist>,
     pub clock: Option<Clockwork>,
     pub rebuild: Option<Rebuild>,
     pub sharing: Option<Sharing>,
-    pub erase: Eraser,
+    pub workers: Workers,
 }
 
 impl Threads {
     /// Ends them: what came is written and synced, then applied, then a last snapshot is taken.
     pub(super) fn close(self, jobs: &Sender<Job>) -> Result<()> {
-        let Self { log, apply, archive, clock, rebuild, sharing, erase } = self;
-        // What it has not rewritten it does at the next start.
-        drop(erase);
+        let Self { log, apply, clock, rebuild, sharing, workers } = self;
+        let Workers { archive, erase, compact } = workers;
+        // What they have not rewritten they do at the next start.
+        drop((erase, compact));
         // It asks the log thread; what it has not done the next start begins again.
         drop(rebuild);
         // A thread that has ended already has dropped its end; joining tells why.

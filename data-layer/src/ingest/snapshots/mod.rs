@@ -113,6 +113,11 @@ impl Holds for Snapshots {
     fn needs_from(&self) -> u64 {
         self.place.oldest().map_or(0, |sequence| sequence + 1)
     }
+
+    /// What is said again later comes to the same from any state on.
+    fn needs_all_from(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 impl Snapshots {
