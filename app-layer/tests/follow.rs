@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use data_layer::tabular::{Cells, ColumnType, Writer};
+
 /// Longest wait for a process to get somewhere; a limit for a test that fails, no measure.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -259,4 +261,50 @@ fn what_a_server_can_t_take_just_now_is_sent_again() {
         assert!(!sent.status.success() && said.contains(wanted), "{said}");
         calls.join().unwrap();
     }
+}
+
+fn rows(path: &Path, columns: &[(&str, ColumnType)], cells: &[Cells<'_>]) {
+    let mut writer = Writer::create(path, columns).unwrap();
+    writer.write(cells).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn the_past_is_sent_in_order_of_time_and_rows_as_events() {
+    let world = World::new("");
+    let line = |time: i64| {
+        format!(r#"{{"type":"interaction","user":"u","item":"i","action":"view","time":{time}}}"#)
+    };
+    fs::write(world.path("old.ndjson"), format!("{}\n\n{}\n{{\"type\":\"load\"}}\n", line(30), line(10)))
+        .unwrap();
+    let columns = [("user", ColumnType::Text), ("item", ColumnType::Text), ("time", ColumnType::Int)];
+    rows(
+        &world.path("clicks.parquet"),
+        &columns,
+        &[Cells::Text(&["v", "v"]), Cells::Text(&["i", "j"]), Cells::Int(&[40, 20])],
+    );
+    let columns = [("item", ColumnType::Text), ("time", ColumnType::Int), ("price", ColumnType::Float)];
+    rows(
+        &world.path("items.parquet"),
+        &columns,
+        &[Cells::Text(&["i"]), Cells::Int(&[50]), Cells::Float(&[2.5])],
+    );
+    let (url, calls) = answering(vec![TAKEN, TAKEN]);
+    let args =
+        ["events", "load", "--backfill", "items.parquet", "old.ndjson", "clicks.parquet", "--url", &url];
+    let sent = world.weir(&args).output().unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    let bodies: Vec<Vec<serde_json::Value>> = calls
+        .join()
+        .unwrap()
+        .iter()
+        .map(|(_, body)| body.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+        .collect();
+    let item = serde_json::json!({"type": "item", "id": "i", "time": 50, "attributes": {"price": 2.5}});
+    assert_eq!(bodies[0], [item]);
+    let row = |item: &str, time: i64| serde_json::json!({"type": "interaction", "user": "v", "item": item, "action": "click", "value": 1.0, "time": time});
+    let line = |time| serde_json::from_str::<serde_json::Value>(&line(time)).unwrap();
+    // A line without a time stays behind the one before it.
+    let load = serde_json::json!({"type": "load"});
+    assert_eq!(bodies[1], [line(10), load, row("j", 20), line(30), row("i", 40)]);
 }

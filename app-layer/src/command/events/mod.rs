@@ -1,5 +1,6 @@
 //! `weir events`: send to a server, follow files, load into a log, or look at what is in it. One file each.
 
+mod by_time;
 mod follow;
 mod load;
 pub mod rows;

@@ -119,6 +119,23 @@ pub fn read(path: &Path, kind: Kind, now_ms: Millis) -> Result<Box<dyn Iterator<
     })))
 }
 
+/// An event of a row as a client sends it.
+///
+/// # Errors
+/// A number that JSON can't hold.
+pub fn line(event: &Event) -> Result<String> {
+    let wrong =
+        |error: serde_json::Error| Error::Data(data_layer::Error::invalid("event", error.to_string()));
+    let mut json = serde_json::to_value(event).map_err(wrong)?;
+    if let Some(fields) = json.as_object_mut()
+        && let Some(mut person) = fields.remove("person")
+    {
+        let name = if matches!(event, Event::User(_)) { "id" } else { "user" };
+        fields.insert(name.to_owned(), person["id"].take());
+    }
+    serde_json::to_string(&json).map_err(wrong)
+}
+
 fn interaction(row: &Row, action: Option<usize>, value: Option<usize>) -> Result<Event> {
     let action = action.map(|at| row.text(at)).transpose()?.flatten();
     Ok(Event::Interaction(Interaction {
