@@ -1,8 +1,8 @@
 //! `POST /v1/events`: the standard input. Forms, checks and durability are `ingest`'s; here are encodings and limits.
 
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::{self, Data, Payload, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use data_layer::config::Right;
 use data_layer::error::Busy;
 use data_layer::ingest::{Arrival, Form, Ingest, Lane, Taken, parse_sent_at};
@@ -89,14 +89,31 @@ enum HowLane {
     )
 )]
 pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -> Result<HttpResponse> {
-    keys::allow(&engine, &http, Right::Ingest)?;
+    let taken = take(&engine, http, payload).await;
+    let Err(error @ Error::Data(data_layer::Error::Busy { why: Busy::Behind })) = &taken else {
+        return taken;
+    };
+    let waited = engine.ingest().map_or(0, |ingest| ingest.stats().lag.millis());
+    let mut answer = error.error_response();
+    answer.headers_mut().insert(RETRY_AFTER, come_again(waited).into());
+    Ok(answer)
+}
+
+/// Seconds after which there is room again, where the oldest record that is not applied has waited so long: what waits is to become half
+/// of what it is, and is applied as fast as it was.
+fn come_again(waited_ms: u64) -> u64 {
+    waited_ms.div_ceil(2_000).clamp(1, 30)
+}
+
+async fn take(engine: &Data<Engine>, http: HttpRequest, payload: Payload) -> Result<HttpResponse> {
+    keys::allow(engine, &http, Right::Ingest)?;
     let received_ms = time::now();
     let Some(ingest) = engine.ingest().cloned() else {
         return Err(Refusal::new(503, "this server only reads").into());
     };
     let (sent_at, lane) = how(&http)?;
     let room = ingest.admission().admit(lane, 0)?;
-    let (body, room) = body::read_into(&engine, &http, payload, room).await?;
+    let (body, room) = body::read_into(engine, &http, payload, room).await?;
     let (form, large) = (form(&http), body.len() > LARGE);
     let arrival = Arrival { received_ms, sent_at };
     let read = move |ingest: &Ingest| {
@@ -114,9 +131,9 @@ pub async fn events(engine: Data<Engine>, http: HttpRequest, payload: Payload) -
         read(&ingest)?
     };
     // What happened long ago is nothing for a dashboard of what happens.
-    let said = if lane == Lane::Live { Said::of(&engine, taken.events()) } else { Said::default() };
+    let said = if lane == Lane::Live { Said::of(engine, taken.events()) } else { Said::default() };
     let receipt = ingest.take(taken).await.map_err(unwritten)?;
-    said.count(&engine);
+    said.count(engine);
     Ok(HttpResponse::Ok().json(receipt))
 }
 
@@ -153,5 +170,15 @@ pub(super) fn unwritten(error: data_layer::Error) -> Error {
             data_layer::Error::Busy { why: Busy::Failed }.into()
         }
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_is_told_about_how_long() {
+        assert_eq!([0, 900, 2_000, 2_001, 7_000, 1 << 40].map(come_again), [1, 1, 1, 2, 4, 30]);
     }
 }
