@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 #[path = "outbox/items.rs"]
 mod items;
 
-use data_layer::Result;
 use data_layer::log::Entry;
 use data_layer::shared::{
     Arrived, Begun, Found, Gather, Lane, Link, Member, Message, Needs, Notes, Options, Outbox, Outcome,
@@ -24,6 +23,7 @@ use data_layer::shared::{
     Which, Work,
 };
 use data_layer::types::{Id, Person};
+use data_layer::{Error, Result};
 use not_run::not_run;
 use redis::{Cluster, Kind, Redis};
 use tokio::runtime::Runtime;
@@ -146,7 +146,13 @@ impl Work for Diary {
 /// What is known of everybody: the numbers of their records.
 fn diaries(on: &Partitions, runtime: &Runtime) -> BTreeMap<u64, Vec<u64>> {
     let people: Vec<Person> = (0..PEOPLE).map(person).collect();
-    let states = runtime.block_on(on.states(&people)).unwrap();
+    let states = loop {
+        // Beside many other tests a server may take longer than these let it.
+        match runtime.block_on(on.states(&people)) {
+            Err(Error::Store { .. }) => std::thread::sleep(Duration::from_millis(100)),
+            states => break states.unwrap(),
+        }
+    };
     let numbers =
         |state: Vec<u8>| state.chunks(8).map(|n| u64::from_le_bytes(n.try_into().unwrap())).collect();
     (0..).zip(states).filter_map(|(number, state)| Some((number, numbers(state?)))).collect()
@@ -158,6 +164,15 @@ fn expected(len: u64) -> BTreeMap<u64, Vec<u64>> {
     diaries
 }
 
+/// Does something at the end of a scope, after a failed assertion too: whoever works beside it would never end.
+struct AtEnd<F: Fn()>(F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Lets an outbox run beside what `during` does, until all is confirmed.
 fn forwarding(options: &Options, log: Log, folder: &Path, during: impl FnOnce(&AtomicU64)) {
     let runtime = runtime();
@@ -166,6 +181,7 @@ fn forwarding(options: &Options, log: Log, folder: &Path, during: impl FnOnce(&A
     let outlook = outbox.outlook();
     std::thread::scope(|scope| {
         let handle = runtime.handle().clone();
+        let _stop = AtEnd(|| outlook.stop());
         scope.spawn(move || outbox.run(&handle));
         during(&len);
         let until = Instant::now() + Duration::from_secs(60);
@@ -173,7 +189,6 @@ fn forwarding(options: &Options, log: Log, folder: &Path, during: impl FnOnce(&A
             assert!(Instant::now() < until, "stuck at {}", outlook.position());
             std::thread::sleep(Duration::from_millis(10));
         }
-        outlook.stop();
     });
 }
 
@@ -190,12 +205,12 @@ fn working(options: &Options, names: &[&str], during: impl FnOnce(&[Arc<Overlook
         names.iter().map(|name| owner(options, &runtime, name, Diary { slow: None })).collect();
     let overlooks: Vec<Arc<Overlook>> = owners.iter().map(Owner::overlook).collect();
     std::thread::scope(|scope| {
+        let _stop = AtEnd(|| overlooks.iter().for_each(|overlook| overlook.stop()));
         for owner in owners {
             let handle = runtime.handle().clone();
             scope.spawn(move || owner.run(&handle));
         }
         during(&overlooks);
-        overlooks.iter().for_each(|overlook| overlook.stop());
     });
 }
 
@@ -331,6 +346,7 @@ fn an_owner_that_stopped_past_takeover_does_no_harm() {
     let overlook = stopped.overlook();
     let taken_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _stop = AtEnd(|| overlook.stop());
         let handle = runtime.handle().clone();
         scope.spawn(move || stopped.run(&handle));
         // It has read entries and states, and is stopped before it commits.
@@ -344,7 +360,6 @@ fn an_owner_that_stopped_past_takeover_does_no_harm() {
         });
         all_taken_once(&options, 3000);
         assert!(taken_over.load(Ordering::Acquire));
-        overlook.stop();
     });
     // Each message was sent on once, too.
     let on = partitions(&options, &runtime);

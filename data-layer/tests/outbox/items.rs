@@ -47,6 +47,7 @@ fn what_happens_to_items_reaches_every_server_once_and_in_fewer_messages() {
     let overlooks = [gatherers[0].overlook(), gatherers[1].overlook()];
     let mut early = Tail::new(on.clone(), Tail::beginning()).unwrap();
     std::thread::scope(|scope| {
+        let _stop = AtEnd(|| overlooks.iter().for_each(|overlook| overlook.stop()));
         for gatherer in gatherers {
             let handle = runtime.handle().clone();
             scope.spawn(move || gatherer.run(&handle));
