@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use ecow::EcoString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -12,9 +12,10 @@ use super::Partition;
 /// Longest id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// An id of an item or a person: 1 to 256 bytes of UTF-8 without control characters, never normalised.
+/// An id of an item or a person: 1 to 256 bytes of UTF-8 without control characters, never normalised. 16 bytes, the text of up to 15 bytes
+/// included; a longer one is shared by its clones.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(Arc<str>);
+pub struct Id(EcoString);
 
 /// Why a string is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +38,7 @@ impl Id {
     /// [`IdError`] when the string is empty, longer than 256 bytes, or holds a control character.
     pub fn new(text: &str) -> Result<Self, IdError> {
         check(text)?;
-        Ok(Self(Arc::from(text)))
+        Ok(Self(EcoString::from(text)))
     }
 
     /// The exact text.
