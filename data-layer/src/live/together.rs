@@ -249,6 +249,9 @@ impl Half {
     /// Sorts by item, those of one item staying in order. What comes of many is the same in this order, and each item is fetched once.
     pub fn sort(halves: &mut Vec<Self>, spare: &mut Vec<Self>) {
         const BITS: u32 = 11;
+        if halves.len() < 1 << (BITS - 2) {
+            return halves.sort_by_key(|half| half.item);
+        }
         let most = halves.iter().map(|half| half.item).max().unwrap_or(0);
         let mut shift = 0;
         while shift < 32 && (most >> shift) > 0 {

@@ -10,13 +10,8 @@ use crate::live::Live;
 const SLICE: usize = 256;
 
 impl Live {
-    /// Applies effects in order, under one write lock.
-    pub(crate) fn apply_effects(&self, effects: &[Effect<'_>]) {
-        self.apply_some(effects, |_| true);
-    }
-
-    /// As [`Live::apply_effects`], of many: pairs are taken item by item, which comes to the same, since nothing else reads what they change.
-    pub(crate) fn apply_many(&self, effects: &[Effect<'_>], pairs: &mut ByItem) {
+    /// Applies effects in order, but for pairs, which are taken item by item: that comes to the same, since nothing else reads what they change.
+    pub(crate) fn apply_effects(&self, effects: &[Effect<'_>], pairs: &mut ByItem) {
         for slice in effects.chunks(SLICE) {
             self.apply_some(slice, |effect| !matches!(effect, Effect::Paired(_) | Effect::Neared(_)));
         }
