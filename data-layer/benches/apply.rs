@@ -21,6 +21,10 @@ use data_layer::types::{Event, Id, Person, Record, Schema, Value, ValueType};
 use data_layer::{Actions, Error};
 use futures::executor::block_on;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NOW: i64 = 20_000 * 86_400_000;
 const FIELDS: usize = 20;
 
@@ -162,9 +166,11 @@ fn events() {
     let whole = timed(|| live.apply(&all).expect("in order"));
     say("two maps by text", plain, of, "events", None);
     say("every consumer, all at once", whole, of, "events", Some(plain));
-    let small = Live::new(Actions::default(), Schema::reserved());
-    let batches = timed(|| all.chunks(100).for_each(|batch| small.apply(batch).expect("in order")));
-    say("every consumer, batches of 100", batches, of, "events", Some(plain));
+    for size in [2000, 100] {
+        let live = Live::new(Actions::default(), Schema::reserved());
+        let batches = timed(|| all.chunks(size).for_each(|batch| live.apply(batch).expect("in order")));
+        say(&format!("every consumer, batches of {size}"), batches, of, "events", Some(plain));
+    }
     let people: Vec<Person> = (0..100_000).map(|n| Person::user(id(format!("user-{n}")))).collect();
     let states: Vec<_> = people.iter().filter_map(|person| live.person(person)).collect();
     let items = live.items();
@@ -188,8 +194,13 @@ fn events() {
 fn rebuild() {
     let of = asked("EVENTS", 1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let config = Config::in_folder(folder.path()).expect("an empty configuration");
-    let ingest = Ingest::open(&config).expect("an empty log");
+    let file = folder.path().join("weir.toml");
+    let config = |text: &str| {
+        std::fs::write(&file, text).expect("a disk");
+        Config::load_with(&file, []).expect("a configuration")
+    };
+    let without = config("[live.snapshots]\nevery = \"never\"\n");
+    let ingest = Ingest::open(&without).expect("an empty log");
     for from in (0..of).step_by(1000) {
         let events: Vec<Event> = (from..of.min(from + 1000)).map(|n| event(n, of)).collect();
         let receipt = loop {
@@ -204,7 +215,7 @@ fn rebuild() {
     ingest.close().expect("a disk");
     let mut records = 0;
     let plain = timed(|| {
-        let mut entries = Entries::open(&config.events_folder(), Stream::Events, 0).expect("the log");
+        let mut entries = Entries::open(&without.events_folder(), Stream::Events, 0).expect("the log");
         while let Some(entry) = entries.next_ref().expect("a record") {
             black_box(format::decode_event(entry.version, entry.kind, entry.payload).expect("an event"));
             records += 1;
@@ -212,13 +223,40 @@ fn rebuild() {
     });
     say("reading and decoding the log only", plain, records, "events", None);
     let mut live = None;
-    let start = timed(|| live = Some(Ingest::read_only(&config).expect("the log")));
+    let start = timed(|| live = Some(Ingest::read_only(&without).expect("the log")));
     say("live store from the log", start, records, "events", Some(plain));
     drop(live);
     let mut ingest = None;
-    let start = timed(|| ingest = Some(Ingest::open(&config).expect("the log")));
-    drop(ingest);
+    let start = timed(|| ingest = Some(Ingest::open(&config("")).expect("the log")));
+    ingest.into_iter().for_each(|ingest: Ingest| ingest.close().expect("a disk"));
     say("a start, repeats known as well", start, records, "events", Some(plain));
+    // Each is what has changed since the state before it.
+    let changes = [
+        ("points", "[levels.reader]\nthresholds = [100]\n[levels.reader.points]\nclick = 5\n"),
+        ("what people met", "[live]\nmet = 3000\n"),
+        ("together", "[live]\nmet = 3000\n[live.together]\nreach = 4\n"),
+        (
+            "all",
+            "[live]\nmet = 3000\n[live.together]\nreach = 4\n[actions]\nview = 0.2\nclick = 1\nlike = 3\n",
+        ),
+    ];
+    for (name, text) in changes {
+        say(&format!("made anew beside: {name}"), made_anew(&config(text)), records, "events", Some(plain));
+    }
+}
+
+/// What has changed, from the log, while the state that a snapshot had serves.
+fn made_anew(config: &Config) -> Took {
+    let ingest = Ingest::open(config).expect("the log");
+    let rebuilding = ingest.rebuilding().expect("another configuration");
+    let took = timed(|| {
+        while rebuilding.at().is_some() {
+            assert!(!rebuilding.failed(), "it was given up");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    ingest.close().expect("a disk");
+    took
 }
 
 /// Processor time of this process, in ticks of 10 ms.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{ActionId, Actions, Calendar, LevelRule, Priorities};
+use super::{ActionId, Actions, Calendar, LevelRule, Parts, Priorities};
 use crate::types::Millis;
 use crate::types::time::{DAY, HOUR, parse_span};
 use crate::{Error, Result};
@@ -34,6 +34,8 @@ pub struct Keep {
     pub calendar: Calendar,
     /// Whose word counts, from `[sources]`.
     pub sources: Priorities,
+    /// What is kept at all: all parts, but for a state that takes the place of some in another.
+    pub parts: Parts,
 }
 
 /// How actions of one person make pairs of items, and how many of those are kept.
@@ -69,6 +71,7 @@ impl Default for Keep {
             levels: Vec::new(),
             calendar: Calendar::default(),
             sources: Priorities::default(),
+            parts: Parts::ALL,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! State made anew, beside the one that serves, where what is kept of events has changed since that was made: from the archive and the log, in order,
-//! then put in its place. What is accepted meanwhile is in both. Not for a start without any state, which replays the log at once.
+//! State made anew, beside the one that serves, where what is kept of events has changed since that was made: the parts that have changed, from
+//! the archive and the log, in order, then put in their place. What is accepted meanwhile is in both. Not for a start without any state, which
+//! replays the log at once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use super::start;
 use crate::archive::history;
-use crate::config::Config;
+use crate::config::{Config, Parts};
 use crate::erase::Plan;
 use crate::live::Live;
 use crate::log::{Cursor, EntryRef, Holds, Stream, entries::segments, format, record, replay};
@@ -69,18 +70,19 @@ impl Holds for Rebuilding {
 }
 
 impl Rebuild {
-    /// Starts it; `then` is called once the new state serves.
+    /// Starts it, for some of the parts; `then` is called once they serve.
     pub(super) fn start(
         config: &Config,
         live: Arc<Live>,
+        parts: Parts,
         then: impl FnOnce() + Send + 'static,
     ) -> Result<Self> {
         let standing = Arc::new(Rebuilding::default());
         let (own, told) = (config.clone(), Arc::clone(&standing));
-        let work = move || match rebuild(&own, &live, &told) {
+        let work = move || match rebuild(&own, &live, parts, &told) {
             Ok(true) => {
                 told.done.store(true, Ordering::Release);
-                tracing::info!(position = %live.applied(), "state was made anew and serves");
+                tracing::info!(position = %live.applied(), %parts, "state was made anew and serves");
                 then();
             }
             Ok(false) => {}
@@ -110,9 +112,9 @@ impl Drop for Rebuild {
 }
 
 /// Makes the state anew and puts it in its place; `false` where it was told to end.
-fn rebuild(config: &Config, live: &Live, told: &Rebuilding) -> Result<bool> {
+fn rebuild(config: &Config, live: &Live, parts: Parts, told: &Rebuilding) -> Result<bool> {
     let folder = config.events_folder();
-    let (fresh, producer) = (live.beside(), live.applied().producer);
+    let (fresh, producer) = (live.beside(parts), live.applied().producer);
     let mut take = |records: Vec<Record>| {
         if told.ended.load(Ordering::Acquire) {
             return Err(Error::invalid("rebuild", "ended"));

@@ -252,13 +252,15 @@ pub(super) fn rebuild(
     if *maker == now {
         return Ok(None);
     }
+    let parts = maker.changed(&now).to_make();
     let (snapshots, jobs) = (snapshots.cloned(), jobs.clone());
     let then = move || {
         if let Some(snapshots) = snapshots {
             snapshots.made_anew(now, || snapshots::ask(&jobs));
         }
     };
-    Rebuild::start(config, Arc::clone(live), then).map(Some)
+    tracing::info!(%parts, "state is made anew from archive and log");
+    Rebuild::start(config, Arc::clone(live), parts, then).map(Some)
 }
 
 /// Who needs what is in the log.

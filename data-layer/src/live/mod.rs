@@ -245,7 +245,7 @@ impl Live {
 
     /// Drops all people, and what they did that could be taken back.
     pub(crate) fn forget_people(&self) {
-        drop(self.people.replace(EmbeddedPeople::default()));
+        drop(self.people.replace(EmbeddedPeople::default(), |_, _| ()));
         *self.deeds.lock() = Deeds::new(self.keep.deeds);
     }
 

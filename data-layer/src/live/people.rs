@@ -131,10 +131,18 @@ impl EmbeddedPeople {
         people.insert_unique(spread(hash), Entry { hash, person, kept }, |entry| spread(entry.hash));
     }
 
-    /// Takes all that another store has in the place of its own; what that was.
-    pub(crate) fn replace(&self, other: Self) -> Self {
+    /// Takes all that another store has in the place of its own; what that was. `keep` moves what is to stay from the state of somebody as it was
+    /// into the new one.
+    pub(crate) fn replace(&self, other: Self, keep: impl Fn(&mut UserState, UserState)) -> Self {
         for (own, new) in self.shards.iter().zip(&other.shards) {
-            std::mem::swap(&mut *own.write(), &mut *new.write());
+            let (mut own, mut old) = (own.write(), new.write());
+            std::mem::swap(&mut *own, &mut *old);
+            for Entry { hash, person, kept } in own.iter_mut() {
+                if let Some(old) = old.find_mut(spread(*hash), same(*hash, person)) {
+                    let old = std::mem::take(&mut old.kept.state);
+                    keep(Arc::make_mut(&mut kept.state), Arc::unwrap_or_clone(old));
+                }
+            }
         }
         other
     }

@@ -1,5 +1,5 @@
-//! One state in the place of another, while others read: what was made anew by other rules takes the place of what served meanwhile. Items
-//! keep their ordinals and attributes their numbers, so whoever holds one notices nothing but the new answers.
+//! One state in the place of another, while others read: what was made anew by other rules takes the place of what served meanwhile, part by
+//! part. Items keep their ordinals and attributes their numbers, so whoever holds one notices nothing but the new answers.
 
 use std::sync::Arc;
 
@@ -7,25 +7,28 @@ use parking_lot::RwLock;
 
 use super::column::Column;
 use super::items::ItemTable;
-use super::{FieldId, Items, Live};
+use super::{FieldId, Items, Lists, Live, UserState};
 use crate::Result;
+use crate::config::{Keep, Part, Parts};
 use crate::types::Schema;
 
 impl Live {
-    /// An empty store beside this one, with its actions, bounds and ids, before any record of the log.
+    /// An empty store beside this one, with its actions, bounds and ids, before any record of the log. Of what is applied to it, it keeps
+    /// these parts only.
     #[must_use]
-    pub(crate) fn beside(&self) -> Self {
+    pub(crate) fn beside(&self, parts: Parts) -> Self {
+        let keep = Keep { parts, ..(*self.keep).clone() };
         let schema = Schema::reserved();
         let fresh = Self {
             ids: Arc::clone(&self.ids),
             items: RwLock::new(ItemTable::over(Arc::clone(&self.ids), &schema)),
-            ..Self::with((*self.actions).clone(), schema, (*self.keep).clone())
+            ..Self::with((*self.actions).clone(), schema, keep)
         };
         fresh.follow(self.applied().producer);
         fresh
     }
 
-    /// Puts the state of another store, made by [`Live::beside`], in the place of this one's. `last` brings the other to the position at
+    /// Puts the parts that another store keeps, made by [`Live::beside`], in the place of this one's. `last` brings the other to the position at
     /// which this one then stands; nothing is applied meanwhile.
     ///
     /// # Errors
@@ -35,23 +38,68 @@ impl Live {
         let _cut = self.cut.alone();
         let mut deeds = self.deeds.lock();
         last(&fresh, self.applied().sequence)?;
+        let parts = fresh.keep.parts;
         let Self { items: table, lists: new_lists, people, deeds: new_deeds, schema, .. } = fresh;
-        let mut table = table.into_inner();
+        let (mut table, mut new_lists) = (table.into_inner(), new_lists.into_inner());
+        let old_people = self.people.replace(people, |new, old| keep_others(parts, new, old));
         let mut items = self.items.write();
         let mut lists = self.lists.write();
-        table.number_as(&items);
-        if let Some(last) = self.ids.len().checked_sub(1) {
-            table.hold(last as u32);
-        }
         // What was there is dropped once nobody waits any more.
-        let old_items = std::mem::replace(&mut *items, table);
-        let old_lists = std::mem::replace(&mut *lists, new_lists.into_inner());
-        let old_people = self.people.replace(people);
+        if parts.has(Part::Items) {
+            table.number_as(&items);
+            if let Some(last) = self.ids.len().checked_sub(1) {
+                table.hold(last as u32);
+            }
+            std::mem::swap(&mut *items, &mut table);
+            self.schema.store(schema.load_full());
+        }
+        lists.replace(&mut new_lists, parts);
         let old_deeds = std::mem::replace(&mut *deeds, new_deeds.into_inner());
-        self.schema.store(schema.load_full());
         drop((lists, items, deeds));
-        drop((old_items, old_lists, old_people, old_deeds));
+        drop((table, new_lists, old_people, old_deeds));
         Ok(())
+    }
+}
+
+/// What is not among the parts stays as it was.
+fn keep_others(parts: Parts, new: &mut UserState, old: UserState) {
+    let UserState { actions, seen, met, counters, attributes, ties, levels } = old;
+    if !parts.has(Part::Recent) {
+        new.actions = actions;
+    }
+    if !parts.has(Part::Seen) {
+        new.seen = seen;
+    }
+    if !parts.has(Part::Met) {
+        new.met = met;
+    }
+    if !parts.has(Part::Counters) {
+        new.counters = counters;
+    }
+    if !parts.has(Part::Users) {
+        new.attributes = attributes;
+    }
+    if !parts.has(Part::Ties) {
+        new.ties = ties;
+    }
+    if !parts.has(Part::Levels) {
+        new.levels = levels;
+    }
+}
+
+impl Lists {
+    /// Takes these parts of another's; it has then what they were.
+    fn replace(&mut self, other: &mut Self, parts: Parts) {
+        let Self { trending, together, fresh } = other;
+        if parts.has(Part::Trending) {
+            std::mem::swap(&mut self.trending, trending);
+        }
+        if parts.has(Part::Together) {
+            std::mem::swap(&mut self.together, together);
+        }
+        if parts.has(Part::Fresh) {
+            std::mem::swap(&mut self.fresh, fresh);
+        }
     }
 }
 

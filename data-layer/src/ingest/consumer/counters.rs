@@ -1,14 +1,15 @@
 //! Exact counters of items and of people, and the rows that follow from them.
 
 use super::{Around, Change, Consumer, Effect, Stores};
+use crate::config::Part;
 use crate::live::UserState;
 
 /// Counts interactions, and takes them back.
 pub struct Counters;
 
 impl Consumer for Counters {
-    fn name(&self) -> &'static str {
-        "counters"
+    fn part(&self) -> Part {
+        Part::Counters
     }
 
     fn version(&self) -> u32 {

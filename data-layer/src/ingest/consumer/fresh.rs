@@ -1,6 +1,7 @@
 //! Keeps the live lists `fresh`: when items begin, and until they are deleted.
 
 use super::{Consumer, Effect, Stores};
+use crate::config::Part;
 use crate::live::trending::Named;
 use crate::live::{Cell, Items};
 use crate::types::{Millis, Ordinal};
@@ -9,8 +10,8 @@ use crate::types::{Millis, Ordinal};
 pub struct Fresh;
 
 impl Consumer for Fresh {
-    fn name(&self) -> &'static str {
-        "fresh"
+    fn part(&self) -> Part {
+        Part::Fresh
     }
 
     fn version(&self) -> u32 {

@@ -2,13 +2,14 @@
 //! longer names when it has named everything is gone.
 
 use super::{Consumer, Effect, Stores};
+use crate::config::Part;
 
 /// Merges item events.
 pub struct Items;
 
 impl Consumer for Items {
-    fn name(&self) -> &'static str {
-        "items"
+    fn part(&self) -> Part {
+        Part::Items
     }
 
     fn version(&self) -> u32 {

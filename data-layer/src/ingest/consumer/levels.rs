@@ -1,7 +1,7 @@
 //! Points of people by configured rules, by calendar day where they are.
 
 use super::{Around, Change, Consumer, Effect};
-use crate::config::{ActionId, LevelRule};
+use crate::config::{ActionId, LevelRule, Part};
 use crate::live::UserState;
 use crate::live::levels::{NO_DAY, day};
 
@@ -9,8 +9,8 @@ use crate::live::levels::{NO_DAY, day};
 pub struct Levels;
 
 impl Consumer for Levels {
-    fn name(&self) -> &'static str {
-        "levels"
+    fn part(&self) -> Part {
+        Part::Levels
     }
 
     fn version(&self) -> u32 {

@@ -1,14 +1,15 @@
 //! Items that people acted on with positive weight: how often, and when last.
 
 use super::{Around, Change, Consumer, Effect};
+use crate::config::Part;
 use crate::live::{Deed, UserState};
 
 /// Counts positive actions by item, and takes them back.
 pub struct Met;
 
 impl Consumer for Met {
-    fn name(&self) -> &'static str {
-        "met"
+    fn part(&self) -> Part {
+        Part::Met
     }
 
     fn version(&self) -> u32 {

@@ -13,7 +13,7 @@ pub(crate) mod together;
 mod trending;
 mod users;
 
-use crate::config::{ActionId, Actions, Keep};
+use crate::config::{ActionId, Actions, Keep, Part};
 use crate::live::counters::Count;
 use crate::live::together::Pair;
 use crate::live::{Deed, Ids, ItemTable, Lists, Live, Side, Tie, UserState};
@@ -134,8 +134,8 @@ pub struct Stores<'a> {
 
 /// One consumer. What it does not care about it leaves alone.
 pub trait Consumer: Send + Sync {
-    /// Its name.
-    fn name(&self) -> &'static str;
+    /// The part of what is kept that it makes; its name.
+    fn part(&self) -> Part;
 
     /// Version of what it keeps; moves when the same events come to something else.
     fn version(&self) -> u32;
@@ -167,15 +167,22 @@ macro_rules! consumers {
             around: &Around<'_>,
             effects: &mut Vec<Effect<'_>>,
         ) {
+            let kept = around.keep.parts;
             if matches!(change, Change::Undone(_)) {
-                return ALL.iter().rev().for_each(|consumer| consumer.on_person(change, state, around, effects));
+                let all = ALL.iter().rev().filter(|consumer| kept.has(consumer.part()));
+                return all.for_each(|consumer| consumer.on_person(change, state, around, effects));
             }
-            $($consumer.on_person(change, state, around, effects);)+
+            $(if kept.has($consumer.part()) {
+                $consumer.on_person(change, state, around, effects);
+            })+
         }
 
         /// Lets every consumer see what happened to an item.
         pub fn on_items(effect: &Effect<'_>, stores: &mut Stores<'_>) {
-            $($consumer.on_items(effect, stores);)+
+            let kept = stores.keep.parts;
+            $(if kept.has($consumer.part()) {
+                $consumer.on_items(effect, stores);
+            })+
         }
     };
 }
@@ -207,11 +214,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique() {
-        let mut names: Vec<&str> = ALL.iter().map(|consumer| consumer.name()).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ALL.len());
+    fn every_part_has_one_consumer() {
+        let parts: Vec<Part> = ALL.iter().map(|consumer| consumer.part()).collect();
+        assert!(Part::ALL.iter().all(|part| parts.iter().filter(|own| *own == part).count() == 1));
         assert!(ALL.iter().all(|consumer| consumer.version() > 0));
     }
 }

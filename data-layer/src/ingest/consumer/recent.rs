@@ -1,14 +1,15 @@
 //! Recent actions of people: newest first, bounded in number, by action and in age.
 
 use super::{Around, Change, Consumer, Effect};
+use crate::config::Part;
 use crate::live::{Acted, UserState};
 
 /// Adds to and takes back from the recent actions.
 pub struct Recent;
 
 impl Consumer for Recent {
-    fn name(&self) -> &'static str {
-        "recent"
+    fn part(&self) -> Part {
+        Part::Recent
     }
 
     fn version(&self) -> u32 {

@@ -1,14 +1,15 @@
 //! Items that people saw, as the client's impressions say: how often, and when last.
 
 use super::{Around, Change, Consumer, Effect, Stores};
+use crate::config::Part;
 use crate::live::UserState;
 
 /// Counts impressions of people and of items.
 pub struct Seen;
 
 impl Consumer for Seen {
-    fn name(&self) -> &'static str {
-        "seen"
+    fn part(&self) -> Part {
+        Part::Seen
     }
 
     fn version(&self) -> u32 {

@@ -1,14 +1,15 @@
 //! Whom people are tied to, and, reversed, who is tied to them.
 
 use super::{Around, Change, Consumer, Effect};
+use crate::config::Part;
 use crate::live::UserState;
 
 /// Merges edges into the states of both ends.
 pub struct Ties;
 
 impl Consumer for Ties {
-    fn name(&self) -> &'static str {
-        "ties"
+    fn part(&self) -> Part {
+        Part::Ties
     }
 
     fn version(&self) -> u32 {

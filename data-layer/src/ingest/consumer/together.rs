@@ -3,7 +3,7 @@
 //! left out keeps its pairs.
 
 use super::{Around, Change, Consumer, Effect, Stores};
-use crate::config::{Keep, Pairing};
+use crate::config::{Keep, Pairing, Part};
 use crate::live::together::{Half, Pair};
 use crate::live::{Acted, UserState};
 
@@ -11,8 +11,8 @@ use crate::live::{Acted, UserState};
 pub struct Together;
 
 impl Consumer for Together {
-    fn name(&self) -> &'static str {
-        "together"
+    fn part(&self) -> Part {
+        Part::Together
     }
 
     fn version(&self) -> u32 {

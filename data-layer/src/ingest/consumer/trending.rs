@@ -1,7 +1,7 @@
 //! Keeps the live lists `trending`: of all items, and of each kind.
 
 use super::{Consumer, Effect, Stores};
-use crate::config::{ActionId, Weight};
+use crate::config::{ActionId, Part, Weight};
 use crate::live::Items;
 use crate::live::counters::Count;
 use crate::live::trending::{Named, worth};
@@ -11,8 +11,8 @@ use crate::types::Ordinal;
 pub struct Trending;
 
 impl Consumer for Trending {
-    fn name(&self) -> &'static str {
-        "trending"
+    fn part(&self) -> Part {
+        Part::Trending
     }
 
     fn version(&self) -> u32 {

@@ -1,14 +1,15 @@
 //! Attributes of people, field by field.
 
 use super::{Around, Change, Consumer, Effect};
+use crate::config::Part;
 use crate::live::{Field, Stamp, UserState};
 
 /// Merges user events, and the attributes of who turns out to be somebody.
 pub struct Users;
 
 impl Consumer for Users {
-    fn name(&self) -> &'static str {
-        "users"
+    fn part(&self) -> Part {
+        Part::Users
     }
 
     fn version(&self) -> u32 {

@@ -21,7 +21,7 @@ use super::jobs::Job;
 use crate::archive::Store;
 use crate::config::Config;
 use crate::live::Live;
-use crate::live::snapshot::{Carried, Limits, Loaded, Maker, Written, configured};
+use crate::live::snapshot::{Carried, Limits, Loaded, Maker, Written, configured, configured_parts};
 use crate::log::Holds;
 use crate::types::Position;
 use crate::{Error, Result};
@@ -37,8 +37,9 @@ const AT_CLOSE: Duration = Duration::from_secs(30);
 /// What makes state here.
 #[must_use]
 pub fn maker(config: &Config) -> Maker {
-    let consumers = consumer::ALL.iter().map(|one| (one.name().to_owned(), one.version())).collect();
-    Maker { consumers, configured: configured(&config.actions, &config.live.keep) }
+    let consumers = consumer::ALL.iter().map(|one| (one.part().name().to_owned(), one.version())).collect();
+    let (actions, keep) = (&config.actions, &config.live.keep);
+    Maker { consumers, configured: configured(actions, keep), parts: configured_parts(actions, keep) }
 }
 
 /// Where the snapshots of a configuration are.

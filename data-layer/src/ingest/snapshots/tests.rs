@@ -161,6 +161,35 @@ fn state_of_other_rules_serves_until_it_is_made_anew_from_archive_and_log() {
 }
 
 #[test]
+fn a_rule_of_levels_is_made_anew_alone() {
+    let world = World::new();
+    let ingest = world.open();
+    (0..3).for_each(|n| click_anew(&ingest, n));
+    ingest.close().unwrap();
+    let rule = "[levels.reader]\nthresholds = [10]\n[levels.reader.points]\nclick = 5";
+    std::fs::write(world.config.file.clone(), rule).unwrap();
+    let config = Config::load_with(&world.config.file, []).unwrap();
+    let parts = maker(&world.config).changed(&maker(&config)).to_make();
+    assert_eq!(parts.to_string(), "users, recent, levels");
+    let ingest = Ingest::open(&config).unwrap();
+    while ingest.rebuilding().unwrap().at().is_some() {
+        assert!(!ingest.rebuilding().unwrap().failed());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    click_anew(&ingest, 3);
+    let whole = World::with(rule);
+    let other = whole.open();
+    (0..4).for_each(|n| click_anew(&other, n));
+    let shown = |live: &Live| {
+        let person = crate::types::Person::user(crate::types::Id::new("u1").unwrap());
+        let state = live.person(&person).unwrap();
+        (crate::live::codec::encode(&state, live.ids(), live.actions()), weight(live), clicks(live, "i1"))
+    };
+    assert_eq!(shown(ingest.live()), shown(other.live()));
+    assert_eq!(clicks(ingest.live(), "i1"), 4);
+}
+
+#[test]
 fn what_is_configured_is_checked() {
     let default = World::new();
     assert_eq!(default.config.live.snapshots, crate::config::Snapshots::default());

@@ -19,7 +19,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 use super::Live;
-use crate::config::{Actions, Keep};
+use crate::config::{Actions, Keep, Part, Parts, parts};
 use crate::types::{Millis, Position, Schema, ValueType};
 
 pub(crate) use cut::Cut;
@@ -34,6 +34,29 @@ pub struct Maker {
     pub consumers: Vec<(String, u32)>,
     /// A hash of the configured actions, bounds, levels and calendar.
     pub configured: String,
+    /// A hash of what is configured of each part, by its name.
+    #[serde(default)]
+    pub parts: Vec<(String, String)>,
+}
+
+impl Maker {
+    /// Parts that another makes of the same records in another way.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Parts {
+        let version = |maker: &Self, name: &str| {
+            maker.consumers.iter().find(|(own, _)| own == name).map(|(_, version)| *version)
+        };
+        let said = |maker: &Self, name: &str| {
+            maker.parts.iter().find(|(own, _)| own == name).map(|(_, said)| said.clone())
+        };
+        let differs = |part: &Part| {
+            let name = part.name();
+            said(self, name).is_none()
+                || said(self, name) != said(other, name)
+                || version(self, name) != version(other, name)
+        };
+        Part::ALL.into_iter().filter(differs).collect()
+    }
 }
 
 /// Name of the section with what item partitions pass on copies of.
@@ -95,7 +118,17 @@ impl Head {
 #[must_use]
 pub fn configured(actions: &Actions, keep: &Keep) -> String {
     // Whatever is added to either moves it, which costs a replay and nothing else.
-    let text = format!("{actions:?} {keep:?}");
+    hash(&format!("{actions:?} {keep:?}"))
+}
+
+/// A hash of what is configured of each part, by its name.
+#[must_use]
+pub fn configured_parts(actions: &Actions, keep: &Keep) -> Vec<(String, String)> {
+    let parts = parts::configured(actions, keep).into_iter();
+    parts.map(|(part, said)| (part.name().to_owned(), hash(&said))).collect()
+}
+
+fn hash(text: &str) -> String {
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()))
 }
 

@@ -16,7 +16,7 @@ use crate::types::{Event, Id, Person, Record, Value};
 use crate::{Error, Result};
 
 fn maker() -> Maker {
-    Maker { consumers: vec![("items".into(), 1)], configured: "x".into() }
+    Maker { consumers: vec![("items".into(), 1)], configured: "x".into(), parts: Vec::new() }
 }
 
 fn written(live: &Live) -> Vec<u8> {
