@@ -1,6 +1,7 @@
 //! What a client may rely on: each form of event, what is rejected and how it is said, durability, and that nothing counts twice.
 
 mod limits;
+mod unsynced;
 
 use std::time::Duration;
 

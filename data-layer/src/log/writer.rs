@@ -214,7 +214,7 @@ impl Writer {
             return Ok(());
         }
         self.mend()?;
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = self.settle(false) {
             self.broken = Some(error.to_string());
             self.written = self.synced;
             self.discard();
@@ -225,11 +225,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits until what was written is on the disk, with all that is known of the file where it became shorter.
+    fn settle(&self, shorter: bool) -> std::io::Result<()> {
+        #[cfg(test)]
+        failing::check(&self.path)?;
+        if shorter { self.file.sync_all() } else { self.file.sync_data() }
+    }
+
     /// Cuts off what a failure left behind the synced bytes.
     fn mend(&mut self) -> Result<()> {
         let Some(why) = &self.broken else { return Ok(()) };
         let End { len, sequence } = self.synced;
-        let cut = self.file.set_len(len).and_then(|()| self.file.sync_all());
+        let cut = self.file.set_len(len).and_then(|()| self.settle(true));
         cut.map_err(|error| failed(&self.path, error))?;
         tracing::warn!(path = %self.path.display(), why, len, sequence, "the log goes on behind an earlier failure");
         self.written = self.synced;
@@ -347,4 +354,37 @@ fn keep(file: &mut File, tail: &Tail) -> Result<()> {
     file.seek(SeekFrom::Start(tail.good)).map_err(Error::io(&tail.path))?;
     file.read_to_end(&mut bytes).map_err(Error::io(&tail.path))?;
     std::fs::write(&path, bytes).map_err(Error::io(&path))
+}
+
+/// Disks that sync nothing, for tests.
+#[cfg(test)]
+pub(crate) mod failing {
+    use std::path::{Path, PathBuf};
+
+    use parking_lot::Mutex;
+
+    static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    /// Until this is dropped nothing below a folder can be synced.
+    pub(crate) struct Failing(PathBuf);
+
+    impl Failing {
+        pub(crate) fn below(folder: &Path) -> Self {
+            FOLDERS.lock().push(folder.to_owned());
+            Self(folder.to_owned())
+        }
+    }
+
+    impl Drop for Failing {
+        fn drop(&mut self) {
+            FOLDERS.lock().retain(|folder| *folder != self.0);
+        }
+    }
+
+    /// What the system says where a disk is broken.
+    pub(super) fn check(path: &Path) -> std::io::Result<()> {
+        const BROKEN: i32 = 5;
+        let broken = FOLDERS.lock().iter().any(|folder| path.starts_with(folder));
+        if broken { Err(std::io::Error::from_raw_os_error(BROKEN)) } else { Ok(()) }
+    }
 }
