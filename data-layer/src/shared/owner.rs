@@ -167,6 +167,9 @@ impl<W: Work> Owner<W> {
         let at: Vec<(Place, StreamId)> = marked.iter().map(|(place, mark)| (*place, mark.at)).collect();
         let ids = self.partitions.ids(&at).await?;
         for ((place, mark), ids) in marked.into_iter().zip(ids) {
+            if let Some(relay) = &mut self.relay {
+                relay.hold_against(place, &mark);
+            }
             self.known.insert(place, Known { mark, ids, taken: 0 });
         }
         match failed {

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use super::items::behind;
+use super::message::chained;
 use super::partition::Entry;
-use super::{Appended, Message, Packed, Packet, Partitions, Place, Sender, StreamId, Which};
+use super::{Appended, Mark, Message, Packed, Packet, Partitions, Place, Sender, StreamId, Which};
 use crate::{Error, Result};
 
 /// Messages read of one partition at once.
@@ -24,12 +25,20 @@ pub(super) const MOST_BEHIND: u64 = 8192;
 #[derive(Debug)]
 pub(super) struct Relay {
     partitions: Partitions,
-    /// Number of the last message that arrived, by sender.
-    done: HashMap<Place, u64>,
+    /// The last message that arrived, by sender.
+    done: HashMap<Place, Done>,
     /// Number of the last message that arrived, by sender and receiver.
     arrived: HashMap<(Place, Place), u64>,
     /// Number before which messages were dropped, by sender.
     trimmed: HashMap<Place, u64>,
+}
+
+/// How far the messages of a partition have arrived.
+#[derive(Debug, Clone, Copy, Default)]
+struct Done {
+    number: u64,
+    /// What all messages up to it come to, where that is known.
+    chain: Option<u64>,
 }
 
 impl Relay {
@@ -39,7 +48,23 @@ impl Relay {
 
     /// Whether so much of a partition that has sent `sent` messages waits that it should send no more.
     pub(super) fn is_behind(&self, place: Place, sent: u64) -> bool {
-        self.done.get(&place).is_some_and(|done| sent.saturating_sub(*done) > MOST_BEHIND)
+        self.done.get(&place).is_some_and(|done| sent.saturating_sub(done.number) > MOST_BEHIND)
+    }
+
+    /// Begins anew where a partition has not sent what was sent on, as its mark of just now says: Redis lost it.
+    pub(super) fn hold_against(&mut self, place: Place, mark: &Mark) {
+        let is_other = self.done.get(&place).is_some_and(|done| {
+            let same = || done.chain.is_none_or(|chain| chain == mark.chain);
+            mark.sent < done.number || mark.sent == done.number && !same()
+        });
+        if is_other {
+            self.forget(place);
+        }
+    }
+
+    fn forget(&mut self, place: Place) {
+        self.done.remove(&place);
+        self.arrived.retain(|(from, _), _| *from != place);
     }
 
     /// Sends on what there is of some partitions; how many messages were read.
@@ -63,9 +88,20 @@ impl Relay {
     }
 
     async fn some(&mut self, places: &[Place]) -> Result<usize> {
-        let after: Vec<(Place, StreamId)> =
-            places.iter().map(|place| (*place, behind(self.done.get(place).copied().unwrap_or(0)))).collect();
-        let found = self.partitions.entries(Which::Out, &after, MOST_MESSAGES).await?;
+        let after: Vec<(Place, StreamId)> = places
+            .iter()
+            .map(|place| (*place, behind(self.done.get(place).map_or(0, |done| done.number))))
+            .collect();
+        let mut found = self.partitions.entries(Which::Out, &after, MOST_MESSAGES).await?;
+        let mut read = 0;
+        found.retain(|(from, entries)| {
+            let follows = self.follows(*from, entries);
+            if !follows {
+                self.forget(*from);
+                read += 1;
+            }
+            follows
+        });
         let mut packets = Vec::new();
         for (from, entries) in &found {
             self.pack(*from, entries, &mut packets)?;
@@ -80,7 +116,9 @@ impl Relay {
                     // It is another number than was believed: of a relay before this one, or less than that because Redis lost some.
                     self.arrived.insert((from, *to), found);
                     let done = self.done.entry(from).or_default();
-                    *done = (*done).min(found);
+                    if found < done.number {
+                        *done = Done { number: found, chain: None };
+                    }
                     late.push(from);
                 }
                 Ok(Appended::Full) => full.push(from),
@@ -90,15 +128,24 @@ impl Relay {
         if let Some(error) = failed {
             return Err(error);
         }
-        let mut read = 0;
         for (from, entries) in found.iter().filter(|(from, _)| !full.contains(from)) {
             read += entries.len();
             if let Some(last) = entries.last().filter(|_| !late.contains(from)) {
-                self.done.insert(*from, last.id.ms);
+                self.done.insert(*from, Done { number: last.id.ms, chain: Some(last.id.number) });
                 self.trim(*from, last.id.ms).await?;
             }
         }
         Ok(read)
+    }
+
+    /// Whether messages are those behind what has arrived, as far as that can be told.
+    fn follows(&self, from: Place, entries: &[Entry]) -> bool {
+        let (Some(Done { number, chain: Some(chain) }), Some(first)) =
+            (self.done.get(&from), entries.first())
+        else {
+            return true;
+        };
+        first.id.ms != number + 1 || first.id.number == chained(*chain, &first.bytes)
     }
 
     /// Packs the messages of one partition by receiver.
