@@ -20,7 +20,7 @@ const SECONDS: [f64; 14] =
 const COUNTS: [f64; 10] = [0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0];
 
 /// What is what, for scrapers.
-const HELP: [(&str, &str); 45] = [
+const HELP: [(&str, &str); 47] = [
     ("weir_requests_total", "recommend requests by scene"),
     ("weir_http_requests_total", "HTTP requests by path and status"),
     ("weir_request_seconds", "time of a recommend request in the server, by scene"),
@@ -53,6 +53,11 @@ const HELP: [(&str, &str); 45] = [
     ("weir_shared_refused_total", "batches that another server was faster with, by lane"),
     ("weir_shared_resent_total", "records that were sent to Redis again"),
     ("weir_shared_deltas_total", "deltas of items that were read"),
+    ("weir_shared_trimmed_total", "messages about items that this server dropped from Redis"),
+    (
+        "weir_shared_reloads_total",
+        "snapshots that took the place of items because Redis had lost some or no longer had what comes next",
+    ),
     ("weir_shared_away", "1 while Redis takes no events; they wait in the log"),
     ("weir_erasures", "people whose erasure was asked for, by state of the files: pending, done"),
     ("weir_archive_segments", "segments of the log, by state: archived, waiting, removed"),
@@ -264,6 +269,8 @@ impl Metrics {
         }
         count("weir_shared_resent_total", &[], shared.resent());
         count("weir_shared_deltas_total", &[], shared.deltas());
+        count("weir_shared_trimmed_total", &[], shared.trimmed());
+        count("weir_shared_reloads_total", &[], shared.reloads());
         gauge("weir_shared_away", &[], u64::from(shared.is_away()));
     }
 

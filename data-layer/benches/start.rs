@@ -121,7 +121,7 @@ fn main() {
             at - before
         });
         let mut to = BufWriter::with_capacity(1 << 20, File::create(&path).expect("a file"));
-        let written = write(&live, &maker, &[], || Ok(Vec::new()), &mut to, &path, Limits::default());
+        let written = write(&live, &maker, || Ok(Vec::new()), &mut to, &path, Limits::default());
         done.store(true, Ordering::Release);
         (written.expect("written"), other.join().expect("applied"))
     });

@@ -18,7 +18,7 @@ mod items;
 
 use data_layer::log::Entry;
 use data_layer::shared::{
-    Arrived, Begun, Found, Gather, Lane, Link, Member, Message, Needs, Notes, Options, Outbox, Outcome,
+    Arrived, Begun, Fit, Found, Gather, Lane, Link, Member, Message, Needs, Notes, Options, Outbox, Outcome,
     Overlook, Owner, Packed, Partitions, Place, Records, Sender, StreamId, Sum, Tail, Tailed, Unpacked,
     Which, Work,
 };

@@ -97,6 +97,7 @@ fn degraded(engine: &Engine) -> Vec<FieldError> {
         all.extend(shared.unfit().map(|detail| at("live", "redis", detail)));
         let away = "Redis takes no events; they wait in the log".to_owned();
         all.extend(shared.is_away().then(|| at("live", "redis", away)));
+        all.extend(shared.stuck().map(|detail| at("live", "items", detail)));
     }
     all
 }
@@ -109,9 +110,9 @@ fn missing(engine: &Engine) -> Vec<FieldError> {
     if let Some(faults) = engine.unfit() {
         missing.insert("/scenes".to_owned(), format!("what runs is older than what is published: {faults}"));
     }
-    if engine.ingest().and_then(Ingest::shared).is_some_and(|shared| !shared.caught_up()) {
-        let detail = "what servers share through Redis has not been read since the start".to_owned();
-        missing.insert("/live/redis".to_owned(), detail);
+    if let Some(shared) = engine.ingest().and_then(Ingest::shared).filter(|shared| !shared.caught_up()) {
+        let unread = || "what servers share through Redis has not been read since the start".to_owned();
+        missing.insert("/live/redis".to_owned(), shared.stuck().unwrap_or_else(unread));
     }
     for work in engine.scenes().every_work() {
         for table in work.tables.iter().filter(|name| snapshot.table(name).is_none()) {

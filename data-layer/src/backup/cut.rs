@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 
 use super::recent::recent;
 use crate::config::{Config, Shared};
+use crate::ingest::Ingest;
 use crate::ingest::dedupe::Dedupe;
 use crate::ingest::shared::carry::Bringing;
-use crate::ingest::{Ingest, snapshots};
+use crate::ingest::snapshots::{self, Sort};
 use crate::live::Live;
 use crate::live::codec::wire::Wire;
 use crate::live::snapshot::{self, Carried, Limits};
@@ -115,38 +116,37 @@ pub(super) fn cut(config: &Config, shared: &Shared, producer: u64) -> Result<Cut
 /// Items as the newest snapshot of this server has them, and up to where; or as they were before everything.
 fn base(config: &Config, producer: u64) -> Result<(Live, Vec<StreamId>)> {
     let folder = snapshots::folder(config);
-    let newest = snapshots::newest_good(&folder, producer, &config.actions, &config.live.keep)?;
-    if let Some(loaded) = newest
+    let (actions, keep) = (&config.actions, &config.live.keep);
+    let newest = snapshots::newest_good(&folder, Sort::Items, producer, actions, keep)?;
+    if let Some((_, loaded)) = newest
         && let Some(at) = streams_of(&loaded.head.streams)
     {
-        loaded.live.forget_people();
         return Ok((loaded.live, at));
     }
     Ok((Live::before(config), Tail::beginning()))
 }
 
-/// Positions of the streams of items as a snapshot has them, and back.
-pub(super) fn streams_of(streams: &[u64]) -> Option<Vec<StreamId>> {
-    let at: Vec<StreamId> =
-        streams.chunks_exact(2).map(|pair| StreamId { ms: pair[0], number: pair[1] }).collect();
-    (at.len() == usize::from(Lane::Items.partitions())).then_some(at)
-}
-
-pub(super) fn streams(at: &[StreamId]) -> Vec<u64> {
-    at.iter().flat_map(|at| [at.ms, at.number]).collect()
+/// Positions of the streams of items as a snapshot has them, where it is of what servers share.
+pub(super) fn streams_of(at: &[StreamId]) -> Option<Vec<StreamId>> {
+    (at.len() == usize::from(Lane::Items.partitions())).then(|| at.to_vec())
 }
 
 /// Brings items up to what came since; whether anything did.
 async fn follow(tail: &mut Tail, live: &Live) -> Result<bool> {
     match tail.read().await? {
         Tailed::Came(deltas) => {
-            live.apply_deltas(&deltas)?;
+            live.apply_deltas_to(&deltas, tail.upto())?;
             tail.take();
             Ok(!deltas.is_empty())
         }
         Tailed::Lost => {
             let detail =
                 "redis has lost what it said of items; servers find that out, try again when they have";
+            Err(Error::invalid("redis", detail))
+        }
+        Tailed::Trimmed => {
+            let detail = "what was said of items is no longer in redis from where this server's newest snapshot ends, or it has none; \
+                          try again when it has taken one, or with the configuration of another server";
             Err(Error::invalid("redis", detail))
         }
     }
@@ -255,18 +255,23 @@ fn marks_section(marks: &[Mark]) -> Carried {
 
 /// Writes the snapshot where drafts of snapshots are, with what the log remembers of events that came.
 fn write(config: &Config, live: &Live, at: &[StreamId], mut carried: Vec<Carried>) -> Result<Draft> {
-    let mut dedupe = Dedupe::new(config.log.dedupe);
-    recent(&config.events_folder(), config.log.dedupe, &mut |record, key| {
-        dedupe.insert(key, record.received_ms);
-        dedupe.keep();
-    })?;
-    carried.extend(snapshots::carried(&dedupe));
+    carried.extend(remembered(config)?);
     let folder = snapshots::folder(config);
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let draft = Draft(folder.join(format!("backup-{}.snapshot.tmp", std::process::id())));
     let maker = snapshots::maker(config);
     write_snapshot(&draft.0, live, &maker, at, carried)?;
     Ok(draft)
+}
+
+/// What the log of a configuration remembers of events that came.
+pub(super) fn remembered(config: &Config) -> Result<Vec<Carried>> {
+    let mut dedupe = Dedupe::new(config.log.dedupe);
+    recent(&config.events_folder(), config.log.dedupe, &mut |record, key| {
+        dedupe.insert(key, record.received_ms);
+        dedupe.keep();
+    })?;
+    Ok(snapshots::carried(&dedupe).collect())
 }
 
 /// Writes a snapshot of a live side to a file.
@@ -279,7 +284,8 @@ pub(super) fn write_snapshot(
 ) -> Result<()> {
     let file = std::fs::File::create(path).map_err(Error::io(path))?;
     let mut to = std::io::BufWriter::with_capacity(1 << 20, &file);
-    snapshot::write(live, maker, &streams(at), || Ok(carried), &mut to, path, Limits::default())?;
+    *live.streams.lock() = at.to_vec();
+    snapshot::write(live, maker, || Ok(carried), &mut to, path, Limits::default())?;
     drop(to);
     file.sync_all().map_err(Error::io(path))
 }

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::cut::{self, MARKS, streams_of, write_snapshot};
+use super::cut::{self, MARKS, remembered, streams_of, write_snapshot};
 use super::recent::recent;
 use crate::config::{Config, Shared};
+use crate::ingest::Ingest;
 use crate::ingest::shared::carry::{self, Origins};
-use crate::ingest::{Ingest, snapshots};
+use crate::ingest::snapshots::{self, Sort};
 use crate::live::Live;
 use crate::live::codec::wire::Read;
 use crate::live::snapshot::{self, Carried};
@@ -166,8 +167,10 @@ fn renew(drafts: &Config, state: &State) -> Result<()> {
     let at: Vec<StreamId> = Lane::Items.places().map(ends).collect();
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let draft = folder.join("restored.snapshot.tmp");
-    write_snapshot(&draft, &state.live, &snapshots::maker(drafts), &at, Vec::new())?;
+    write_snapshot(&draft, &state.live, &snapshots::maker(drafts), &at, remembered(drafts)?)?;
     old.iter().try_for_each(|(_, path)| std::fs::remove_file(path).map_err(Error::io(path)))?;
-    let path = folder.join(snapshots::file_name(state.live.applied()));
+    let sequence = crate::types::time::now().unsigned_abs();
+    let name = Sort::Items.file_name(Position { sequence, ..state.live.applied() });
+    let path = folder.join(name);
     std::fs::rename(&draft, &path).map_err(Error::io(&path))
 }

@@ -138,6 +138,7 @@ fn read(store: &Store) -> Result<Backup> {
 /// Segments and snapshots that are there.
 fn there(config: &Config) -> Result<Vec<PathBuf>> {
     let mut all = snapshots::list(&snapshots::folder(config), None)?;
+    all.extend(snapshots::Sort::Items.list(&snapshots::folder(config), None)?);
     all.extend(segments(&config.events_folder())?);
     all.extend(segments(&config.decisions_folder())?);
     Ok(all.into_iter().map(|(_, path)| path).collect())
@@ -182,7 +183,9 @@ fn replace(config: &Config, drafts: &Config, there: &[PathBuf]) -> Result<()> {
         sync(&folder)?;
     }
     let folder = snapshots::folder(config);
-    for (_, fetched) in snapshots::list(&snapshots::folder(drafts), None)? {
+    let mut all = snapshots::list(&snapshots::folder(drafts), None)?;
+    all.extend(snapshots::Sort::Items.list(&snapshots::folder(drafts), None)?);
+    for (_, fetched) in all {
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         let path = folder.join(fetched.file_name().unwrap_or_default());
         match std::fs::rename(&fetched, &path) {

@@ -162,22 +162,22 @@ impl Ingest {
             lock,
         };
         pipeline.configure(config, &live)?;
-        let (jobs, inbox) = channel();
         let (admission, ahead) = (Admission::new(config.server.event_memory), config.log.ahead);
-        let bell = Arc::<Bell>::default();
+        let ((jobs, inbox), bell) = (channel(), Arc::<Bell>::default());
         let outlet = Arc::new(Outlet::new(&stats, &admission, &bell));
         let (out, applied) = (Arc::clone(&outlet), Arc::clone(&live));
         let log = start::spawn("weir-log", config, move || pipeline.run(&inbox, &out))?;
-        let sharing = start::share(config, &live, growth)?;
+        let snapshots = start::snapshots(config, &live, &made.maker, made.loaded)?;
+        let sharing = start::share(config, &live, growth, snapshots.as_ref(), made.outdated)?;
         let shared = sharing.as_ref().map(|sharing| Arc::clone(sharing.standing()));
         let apply = start::spawn("weir-apply", config, move || applier::run(&outlet, &applied))?;
-        let (snapshots, clock) = start::snapshots(config, &live, &jobs, &made.maker, made.loaded)?.unzip();
         let rebuild = start::rebuild(config, &live, &jobs, &made.maker, snapshots.as_ref())?;
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
         let workers = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
         let standings = workers.standings();
+        let clock = start::clock(config, snapshots.as_ref(), &jobs)?;
         let threads = Threads { log, apply, clock, rebuild, sharing, workers };
         Ok(Self {
             inner: Arc::new(Inner {

@@ -12,7 +12,7 @@ use super::dedupe::{self, Dedupe};
 use super::jobs::Job;
 use super::rebuild::{Rebuild, Rebuilding};
 use super::shared::Sharing;
-use super::snapshots::{self, Clockwork, Snapshots};
+use super::snapshots::{self, Clockwork, Snapshots, Sort, is_shared, items, newest_good};
 use crate::config::{Backend, Config};
 use crate::erase::{Erasures, Plan};
 use crate::live::Live;
@@ -74,8 +74,10 @@ pub(super) struct Started {
     pub live: Live,
     /// What made it.
     pub maker: Maker,
-    /// The snapshot that it began with.
+    /// The snapshot that it began with: the log, and the number in its name.
     pub loaded: Option<Position>,
+    /// What made the items that it began with, where that was not what makes them now.
+    pub outdated: Option<Maker>,
 }
 
 /// The live store as the log has it: the newest snapshot that is good, and the log behind it.
@@ -87,32 +89,37 @@ pub(super) fn state(
     erasures: Option<&Erasures>,
 ) -> Result<Started> {
     told.begin(0, last);
-    let snapshot = match dedupe.is_some() && is_shared(config) {
-        true => None,
-        false => snapshot(config, dedupe.as_deref_mut())?,
+    let now = snapshots::maker(config);
+    let (live, maker, loaded, outdated) = match dedupe.as_deref_mut().filter(|_| is_shared(config)) {
+        Some(dedupe) => match items::begin(config, dedupe)? {
+            Some(begun) => (begun.loaded.live, now, begun.own, begun.outdated),
+            None => (Live::before(config), now, None, None),
+        },
+        None => match snapshot(config, dedupe.as_deref_mut())? {
+            Some(loaded) => {
+                let at = Some(loaded.live.applied()).filter(|at| at.sequence > 0);
+                (loaded.live, loaded.head.maker, at, None)
+            }
+            None => (Live::before(config), now, None, None),
+        },
     };
-    let (live, maker) = match snapshot {
-        Some(loaded) => (loaded.live, loaded.head.maker),
-        None => (Live::before(config), snapshots::maker(config)),
-    };
-    let loaded = Some(live.applied()).filter(|at| at.sequence > 0);
     told.begin(live.applied().sequence, last);
     replay(config, &live, dedupe, told, erasures)?;
-    Ok(Started { live, maker, loaded })
-}
-
-/// Whether servers share what the live side is made of: who serves then has it from there, and no snapshots of its own; who only reads has
-/// this log alone.
-fn is_shared(config: &Config) -> bool {
-    matches!(config.live.backend, Backend::Redis(_))
+    Ok(Started { live, maker, loaded, outdated })
 }
 
 /// Starts this server's part in what servers share, where the configuration says so. Nothing of its log counts before all partitions have
 /// taken it.
-pub(super) fn share(config: &Config, live: &Arc<Live>, growth: Arc<Growth>) -> Result<Option<Sharing>> {
+pub(super) fn share(
+    config: &Config,
+    live: &Arc<Live>,
+    growth: Arc<Growth>,
+    snapshots: Option<&Arc<Snapshots>>,
+    outdated: Option<Maker>,
+) -> Result<Option<Sharing>> {
     let Backend::Redis(shared) = &config.live.backend else { return Ok(None) };
     live.applied.send_replace(0);
-    Sharing::start(config, shared, live, growth).map(Some)
+    Sharing::start(config, shared, live, growth, snapshots.cloned(), outdated).map(Some)
 }
 
 /// The newest snapshot of this log that is good. One of other rules serves until state is made anew, which who only reads does at once where
@@ -124,8 +131,8 @@ fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loade
     if dedupe.is_some() {
         snapshots::fetch(config);
     }
-    let Some(mut loaded) = snapshots::newest_good(&folder, producer, &config.actions, &config.live.keep)?
-    else {
+    let (actions, keep) = (&config.actions, &config.live.keep);
+    let Some((_, mut loaded)) = newest_good(&folder, Sort::Log, producer, actions, keep)? else {
         return Ok(None);
     };
     if loaded.head.maker != snapshots::maker(config) {
@@ -142,6 +149,8 @@ fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loade
         *dedupe = Dedupe::new(config.log.dedupe);
         return Ok(None);
     }
+    // It may be of what servers shared; this one is alone.
+    loaded.live.streams.lock().clear();
     tracing::info!(position = %loaded.head.position(), "loaded a snapshot");
     Ok(Some(loaded))
 }
@@ -177,7 +186,7 @@ fn replay(
         let last = records.last().map(|record| record.sequence);
         erasures.map_or(Ok(()), |erasures| erasures.note(records))?;
         if elsewhere {
-            records.retain(|record| matches!(record.event, Event::Schema(_)));
+            keep_schemas(live, records);
         }
         live.apply(records)?;
         last.into_iter().for_each(|last| told.reach(last));
@@ -205,6 +214,18 @@ fn replay(
     Ok(())
 }
 
+/// Of records that count elsewhere, the types of attributes hold here at once; on top of a snapshot they are only joined to what others have said
+/// since.
+fn keep_schemas(live: &Live, records: &mut Vec<Record>) {
+    records.retain(|record| matches!(record.event, Event::Schema(_)));
+    if !live.streams.lock().is_empty() {
+        live.join_schemas(records.drain(..).filter_map(|record| match record.event {
+            Event::Schema(schema) => Some(schema),
+            _ => None,
+        }));
+    }
+}
+
 /// By what a record is known for a repeat.
 pub(crate) fn key(entry: &EntryRef<'_>, record: &Record) -> Result<dedupe::Key> {
     if entry.version == format::RECORD_VERSION {
@@ -225,19 +246,27 @@ fn ends_early(config: &Config, last: u64, after: u64) -> Error {
     Error::NotFound { what: "record", name, hint }
 }
 
-/// Where snapshots are taken, and the thread that does it; `None` where the configuration wants none.
+/// Where snapshots are kept; `None` where the configuration wants none.
 pub(super) fn snapshots(
     config: &Config,
     live: &Arc<Live>,
-    jobs: &Sender<Job>,
     maker: &Maker,
     loaded: Option<Position>,
-) -> Result<Option<(Arc<Snapshots>, Clockwork)>> {
-    let Some(every) = config.live.snapshots.every.filter(|_| !is_shared(config)) else { return Ok(None) };
-    let snapshots = Arc::new(Snapshots::new(config, Arc::clone(live), maker.clone(), loaded)?);
+) -> Result<Option<Arc<Snapshots>>> {
+    let wanted = config.live.snapshots.every.is_some();
+    let snapshots = wanted.then(|| Snapshots::new(config, Arc::clone(live), maker.clone(), loaded));
+    Ok(snapshots.transpose()?.map(Arc::new))
+}
+
+/// The thread that takes them.
+pub(super) fn clock(
+    config: &Config,
+    snapshots: Option<&Arc<Snapshots>>,
+    jobs: &Sender<Job>,
+) -> Result<Option<Clockwork>> {
+    let Some((snapshots, every)) = snapshots.zip(config.live.snapshots.every) else { return Ok(None) };
     let every = Duration::from_millis(every.unsigned_abs());
-    let clock = Clockwork::start(config, Arc::clone(&snapshots), jobs.clone(), every)?;
-    Ok(Some((snapshots, clock)))
+    Clockwork::start(config, Arc::clone(snapshots), jobs.clone(), every).map(Some)
 }
 
 /// Makes state anew where it was made by other rules than those of now.

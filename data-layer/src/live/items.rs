@@ -239,25 +239,6 @@ impl ItemTable {
         self.impressions.resize(len, 0);
     }
 
-    /// Forgets everything but which items there are, under which ordinals, and the types of attributes.
-    pub fn forget(&mut self) {
-        let len = self.rows.len();
-        self.kinds.clear();
-        self.serving.clear();
-        self.rows.clear();
-        self.counters.clear();
-        self.impressions.clear();
-        if let Some(last) = len.checked_sub(1) {
-            self.hold(last as Ordinal);
-        }
-        for column in &mut self.columns {
-            let acts = column.acts;
-            *column = Column::new(column.value_type());
-            column.acts = acts;
-        }
-        self.sources = Sources::default();
-    }
-
     /// The ids, of items that are not in the table yet as well.
     #[must_use]
     pub fn ids(&self) -> &Arc<Ids> {

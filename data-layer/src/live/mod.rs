@@ -43,6 +43,7 @@ use tokio::sync::watch;
 
 use crate::Result;
 use crate::config::{Actions, Config, Keep};
+use crate::shared::StreamId;
 use crate::types::{Millis, Ordinal, Person, Position, Schema};
 
 pub use column::Cell;
@@ -144,6 +145,8 @@ pub struct Live {
     pub(crate) deeds: Mutex<Deeds>,
     /// What item partitions pass on copies of, where there are such.
     pub(crate) copies: Mutex<Copies>,
+    /// Where it stands in the streams of items, where there are such; changed by whoever applies.
+    pub(crate) streams: Mutex<Vec<StreamId>>,
     pub(crate) cut: snapshot::Cut,
     producer: AtomicU64,
     pub(crate) applied: watch::Sender<u64>,
@@ -169,6 +172,7 @@ impl Live {
             elsewhere: OnceLock::new(),
             deeds: Mutex::new(Deeds::new(keep.deeds)),
             copies: Mutex::default(),
+            streams: Mutex::default(),
             cut: snapshot::Cut::default(),
             producer: AtomicU64::new(0),
             applied: watch::Sender::new(0),

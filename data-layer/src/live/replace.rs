@@ -7,9 +7,10 @@ use parking_lot::RwLock;
 
 use super::column::Column;
 use super::items::ItemTable;
-use super::{FieldId, Items, Lists, Live, UserState};
+use super::{Copies, Counters, FieldId, Items, Lists, Live, Row, UserState};
 use crate::Result;
 use crate::config::{Keep, Part, Parts};
+use crate::shared::StreamId;
 use crate::types::Schema;
 
 impl Live {
@@ -103,7 +104,57 @@ impl Lists {
     }
 }
 
+impl Live {
+    /// Puts the items and lists of another store, made by [`Live::beside`], in the place of this one's, with where it stands in their streams.
+    pub(crate) fn replace_items(&self, fresh: Self) {
+        let _cut = self.cut.alone();
+        let deeds = self.deeds.lock();
+        let Self { items: table, lists: new_lists, schema, copies, streams, .. } = fresh;
+        let mut table = table.into_inner();
+        let mut items = self.items.write();
+        let mut lists = self.lists.write();
+        table.number_as(&items);
+        if let Some(last) = self.ids.len().checked_sub(1) {
+            table.hold(last as u32);
+        }
+        let old_items = std::mem::replace(&mut *items, table);
+        let old_lists = std::mem::replace(&mut *lists, new_lists.into_inner());
+        *self.copies.lock() = copies.into_inner();
+        *self.streams.lock() = streams.into_inner();
+        self.schema.store(schema.load_full());
+        drop((lists, items, deeds));
+        drop((old_items, old_lists));
+    }
+
+    /// Forgets what is counted of items, and the lists that follow from it; what was said of them stays, since saying it again changes nothing.
+    /// Stands at these positions from now on.
+    pub(crate) fn forget_counts(&self, streams: Vec<StreamId>) {
+        // What is being written down is finished first.
+        let _cut = self.cut.alone();
+        let _deeds = self.deeds.lock();
+        let (mut items, mut lists) = (self.items.write(), self.lists.write());
+        items.forget_counts();
+        // Which kinds there are, it still knows.
+        let kinds: Vec<String> = lists.trending.kinds.iter().map(str::to_owned).collect();
+        (lists.trending, lists.together) = Default::default();
+        lists.trending.put_all(&kinds, Vec::new(), &self.ids);
+        *self.copies.lock() = Copies::default();
+        *self.streams.lock() = streams;
+    }
+}
+
 impl ItemTable {
+    /// Forgets what is counted.
+    fn forget_counts(&mut self) {
+        self.counters.fill(Counters::NONE);
+        self.impressions.fill(0);
+        for row in &mut self.rows {
+            let created = row.0[Row::CREATED];
+            *row = Row::default();
+            row.0[Row::CREATED] = created;
+        }
+    }
+
     /// Gives attributes the numbers that they have in another table.
     fn number_as(&mut self, other: &Self) {
         let mut columns: Vec<_> =

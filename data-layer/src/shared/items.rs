@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::message::chained;
 use super::work::{Begun, Found, Needs, Notes};
 use super::{Arrived, Lane, Message, Outcome, Packed, Partitions, Place, StreamId, Which, Work};
-use crate::types::Millis;
 use crate::{Error, Result};
 
 /// Entries read of one partition at once.
@@ -73,6 +72,8 @@ pub struct Tail {
     at: Vec<StreamId>,
     /// The last message read.
     read: Vec<StreamId>,
+    /// Partitions of which nobody knows what came before the next message.
+    open: Vec<bool>,
     checked: Option<Instant>,
 }
 
@@ -81,8 +82,10 @@ pub struct Tail {
 pub enum Tailed {
     /// What came, in order within each partition; nothing where all was read.
     Came(Vec<Delta>),
-    /// Redis has not what was read before, or other messages: it lost some. What is known of items must be read again from the beginning.
+    /// Redis has not what was read before, or other messages: it lost some.
     Lost,
+    /// What comes next was trimmed: a newer snapshot is needed.
+    Trimmed,
 }
 
 impl Tail {
@@ -96,7 +99,17 @@ impl Tail {
             let detail = format!("expected positions of {expected} item partitions, found {}", at.len());
             return Err(Error::invalid("snapshot", detail));
         }
-        Ok(Self { partitions, read: at.clone(), at, checked: None })
+        Ok(Self { partitions, read: at.clone(), open: vec![false; expected], at, checked: None })
+    }
+
+    /// As [`Tail::new`], where what comes next is taken as it is in some partitions, whatever came before it.
+    ///
+    /// # Errors
+    /// As [`Tail::new`].
+    pub fn opened(partitions: Partitions, at: Vec<StreamId>, open: Vec<bool>) -> Result<Self> {
+        let mut tail = Self::new(partitions, at)?;
+        tail.open.iter_mut().zip(open).for_each(|(to, open)| *to = open);
+        Ok(tail)
     }
 
     /// Before the first message of every partition.
@@ -111,11 +124,16 @@ impl Tail {
         &self.at
     }
 
+    /// The last message read, by partition.
+    #[must_use]
+    pub fn upto(&self) -> &[StreamId] {
+        &self.read
+    }
+
     /// What came since the last call of [`Tail::take`].
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Invalid`] for a message that can't be read, and where messages between are missing: they were
-    /// trimmed, and a newer snapshot is needed.
+    /// [`Error::Store`]; [`Error::Invalid`] for a message that can't be read.
     pub async fn read(&mut self) -> Result<Tailed> {
         let places: Vec<Place> = Lane::Items.places().collect();
         let after = places.iter().zip(&self.at).map(|(place, at)| (*place, behind(at.ms)));
@@ -126,17 +144,15 @@ impl Tail {
         let mut deltas = Vec::new();
         self.read.clone_from(&self.at);
         for (place, entries) in found {
-            let last = &mut self.read[usize::from(place.partition)];
+            let at = usize::from(place.partition);
+            let (last, first) = (&mut self.read[at], self.at[at]);
             for entry in entries {
                 let wrong = |detail| Error::invalid(format!("message {} of {place}", entry.id), detail);
                 if entry.id.ms != last.ms + 1 {
-                    let detail = format!(
-                        "expected {}: those between were trimmed, start from a newer snapshot",
-                        last.ms + 1
-                    );
-                    return Err(wrong(detail));
+                    return Ok(Tailed::Trimmed);
                 }
-                if entry.id.number != chained(last.number, &entry.bytes) {
+                let open = self.open[at] && *last == first;
+                if !open && entry.id.number != chained(last.number, &entry.bytes) {
                     return Ok(Tailed::Lost);
                 }
                 let Message { kind, payload, .. } = Message::decode(&entry.bytes).map_err(wrong)?;
@@ -149,7 +165,10 @@ impl Tail {
 
     /// Moves behind what was read last.
     pub fn take(&mut self) {
-        self.at.clone_from(&self.read);
+        for ((at, read), open) in self.at.iter_mut().zip(&self.read).zip(&mut self.open) {
+            *open &= at == read;
+            *at = *read;
+        }
     }
 
     /// Whether partitions have not sent what was taken; looked at now and then.
@@ -165,18 +184,6 @@ impl Tail {
         }
         self.checked = Some(Instant::now());
         Ok(false)
-    }
-
-    /// Says that a snapshot of these positions needs what came after it, for `life` milliseconds.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn hold(&self, name: &str, life: Millis) -> Result<()> {
-        for (place, at) in Lane::Items.places().zip(&self.at) {
-            let from = StreamId { ms: at.ms + 1, number: 0 };
-            self.partitions.hold(Which::Out, place, name, from, life).await?;
-        }
-        Ok(())
     }
 }
 

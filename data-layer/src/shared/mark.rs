@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Message;
 use super::message::chained;
 
@@ -16,7 +18,8 @@ const SENDER: usize = 17;
 const HEAD: usize = 1 + 8 + 16 + 8 + 8;
 
 /// Number of an entry in a stream, as Redis gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct StreamId {
     /// Milliseconds of Redis's clock.
     pub ms: u64,
@@ -36,6 +39,19 @@ impl FromStr for StreamId {
         let wrong = || format!("expected the id of a stream's entry such as 1770000000000-0, found {text:?}");
         let (ms, number) = text.split_once('-').ok_or_else(wrong)?;
         Ok(Self { ms: ms.parse().map_err(|_| wrong())?, number: number.parse().map_err(|_| wrong())? })
+    }
+}
+
+impl From<StreamId> for String {
+    fn from(id: StreamId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for StreamId {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

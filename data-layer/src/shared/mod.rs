@@ -19,7 +19,7 @@
 //! | `whole` | all of a namespace at once: whether it has settled, what it holds, what is put back |
 //! | `owner`, `work`, `ids` | takes what arrived in a partition: once, whoever sent it |
 //! | `relay`, `message` | what partitions send on to each other |
-//! | `items` | the second stream: what happens to items, for every server |
+//! | `items`, `reach` | the second stream: what happens to items, for every server; how far it reaches back, and for whom |
 //!
 //! **Invariant:** every effect of an entry and the mark that says it was taken go in together, in one slot, or not at all; whoever
 //! holds another mark than the one found is refused. So no lock is needed, and an owner that was stopped does no harm.
@@ -42,6 +42,7 @@ pub mod owner;
 pub mod packet;
 pub mod partition;
 pub mod pause;
+pub mod reach;
 mod relay;
 pub mod routes;
 mod script;
@@ -62,5 +63,6 @@ pub use outlook::{Outlook, Reached};
 pub use owner::Owner;
 pub use packet::{Packed, Packet, Unpacked};
 pub use partition::{Appended, Commit, Committed, Entry, Partitions, Which};
+pub use reach::{Fit, Reach};
 pub use whole::Kept;
 pub use work::{Arrived, Begun, Found, Needs, Notes, Outcome, Overlook, Work};

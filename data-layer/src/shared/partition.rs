@@ -376,7 +376,7 @@ fn pair(answer: &Value) -> Option<(i64, &Value)> {
     Some((*number, value))
 }
 
-fn entry(entry: &Value) -> Option<Entry> {
+pub(super) fn entry(entry: &Value) -> Option<Entry> {
     let Value::Array(parts) = entry else { return None };
     let [Value::BulkString(id), Value::Array(fields)] = parts.as_slice() else { return None };
     let [Value::BulkString(_), Value::BulkString(bytes)] = fields.as_slice() else { return None };

@@ -1,6 +1,8 @@
 -- Drops entries before one that nobody needs any more. Whoever holds an older one, and has not run out of time, keeps all from it on.
--- KEYS: stream, hash of holds. ARGV: start of the names of holds on this stream, first entry that stays: ms, number.
+-- KEYS: stream, hash of holds. ARGV: start of the names of holds on this stream, first entry that stays: ms, number; optionally an entry
+-- without which the stream is not the one that is meant, and nothing is dropped.
 -- Answers how many were dropped.
+if ARGV[4] and #redis.call('XRANGE', KEYS[1], ARGV[4], ARGV[4]) == 0 then return 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ms, number = tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -124,7 +124,8 @@ fn from_redis_to_one_process_and_back_it_is_the_state_that_was() {
         let said = other.restore(place.path(), false).unwrap_err().to_string();
         assert!(said.contains("found keys of it; --force"), "{said}");
         assert!(other.restore(place.path(), true).unwrap().removed > 1000);
-        let (_, path) = snapshots::list(&snapshots::folder(&other.1), None).unwrap().remove(0);
+        let folder = snapshots::folder(&other.1);
+        let (_, path) = snapshots::Sort::Items.list(&folder, None).unwrap().remove(0);
         assert_eq!(items(&load(&path, &other.1.actions, &other.1.live.keep).unwrap().live), after.1);
         let server = Ingest::open(&other.1).unwrap();
         wait("all that is in the log has been taken", || server.live().applied().sequence > 0);

@@ -214,7 +214,7 @@ mod tests {
         let (folder, mut bytes) = (tempfile::tempdir().unwrap(), Vec::new());
         let path = folder.path().join("snapshot");
         let none = || Ok(Vec::new());
-        snapshot::write(live, &Maker::default(), &[], none, &mut bytes, &path, Limits::default()).unwrap();
+        snapshot::write(live, &Maker::default(), none, &mut bytes, &path, Limits::default()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         snapshot::load(&path, &Actions::default(), keep).unwrap().live
     }

@@ -13,14 +13,15 @@ mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::wire::{Happened, Writer};
 use super::consumer::{self, Effect, Stores};
 use crate::config::Actions;
 use crate::live::together::Pair;
-use crate::live::{Copies, Deed, Ids, ItemTable, Lists, Live};
-use crate::shared::{Delta, Lane, Message, Place};
-use crate::types::{Event, Ordinal};
+use crate::live::{Deed, Ids, ItemTable, Lists, Live};
+use crate::shared::{Delta, Lane, Message, Place, StreamId};
+use crate::types::{Event, Ordinal, Schema};
 use crate::{Error, Result};
 
 pub use sum::Summing;
@@ -113,6 +114,14 @@ impl Live {
     /// # Errors
     /// [`Error::Invalid`] with partition and number for a delta that can't be read; none of the deltas is applied then.
     pub fn apply_deltas(&self, deltas: &[Delta]) -> Result<()> {
+        self.apply_deltas_to(deltas, &[])
+    }
+
+    /// As [`Live::apply_deltas`], and with the last of them at these positions by partition, in one step for whoever takes a snapshot.
+    ///
+    /// # Errors
+    /// As [`Live::apply_deltas`].
+    pub fn apply_deltas_to(&self, deltas: &[Delta], streams: &[StreamId]) -> Result<()> {
         let mut all = Vec::with_capacity(deltas.len());
         for delta in deltas {
             let wrong =
@@ -134,16 +143,23 @@ impl Live {
                 }
             }
         }
+        self.streams.lock().splice(.., streams.iter().copied());
         Ok(())
     }
 
-    /// Forgets what deltas came to: columns, counters, lists. Items stay, under their ordinals, and so do types.
-    pub fn forget_items(&self) {
+    /// Takes schemas of this server's own log before item partitions pass them on. What they have said meanwhile stays.
+    pub(crate) fn join_schemas(&self, schemas: impl Iterator<Item = Schema>) {
         let _deeds = self.deeds.lock();
-        let (mut items, mut lists) = (self.items.write(), self.lists.write());
-        items.forget();
-        *lists = Lists::default();
-        *self.copies.lock() = Copies::default();
+        let mut items = self.items.write();
+        schemas.for_each(|schema| self.join_schema(&schema, &mut items));
+    }
+
+    fn join_schema(&self, schema: &Schema, items: &mut ItemTable) {
+        if let Some(joined) = self.copies.lock().join(&self.schema(), schema) {
+            self.spare_types(&joined, items);
+            items.set_schema(&joined);
+            self.schema.store(Arc::new(joined));
+        }
     }
 
     fn happen(
@@ -199,11 +215,7 @@ impl Live {
                 Effect::Load(load)
             }
             Event::Schema(schema) => {
-                if let Some(joined) = self.copies.lock().join(&self.schema(), schema) {
-                    self.spare_types(&joined, items);
-                    items.set_schema(&joined);
-                    self.schema.store(std::sync::Arc::new(joined));
-                }
+                self.join_schema(schema, items);
                 return Ok(());
             }
             _ => return Ok(()),

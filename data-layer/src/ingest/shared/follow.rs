@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::keeping::Keeping;
 use super::standing::Standing;
-use crate::Result;
 use crate::live::Live;
 use crate::shared::{Lane, Partitions, Place, Reached, Sender, Tail, Tailed};
+use crate::{Error, Result};
 
 /// How long nothing is asked while something is awaited, and while nothing is.
 const REST: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(10)];
 /// How long after an error.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long until it is looked again for a snapshot where what comes next is nowhere.
+const CUT_OFF: Duration = Duration::from_secs(5);
 /// Reads of the item stream before something else has its turn.
 const READS: usize = 64;
 /// How often it is looked at how Redis is set up, and said again how far this server has come.
@@ -23,26 +26,60 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// One server on the heels of all.
 pub(super) struct Follow {
-    pub partitions: Partitions,
-    pub producer: u64,
-    pub live: Arc<Live>,
-    pub tail: Tail,
-    pub standing: Arc<Standing>,
-    pub stop: Arc<AtomicBool>,
+    partitions: Partitions,
+    producer: u64,
+    live: Arc<Live>,
+    tail: Tail,
+    /// Whether what comes next is not there.
+    cut_off: bool,
+    keeping: Keeping,
+    standing: Arc<Standing>,
+    stop: Arc<AtomicBool>,
     /// What is to be taken before it counts.
-    pub target: Option<Arc<Reached>>,
+    target: Option<Arc<Reached>>,
     /// Last sequence of this server that was taken, by partition.
-    pub taken: Vec<u64>,
-    pub losses: u64,
-    pub looked: Option<Instant>,
+    taken: Vec<u64>,
+    losses: u64,
+    looked: Option<Instant>,
 }
 
 impl Follow {
+    /// From where the store stands, or from the beginning.
+    pub(super) fn new(
+        partitions: Partitions,
+        keeping: Keeping,
+        live: Arc<Live>,
+        standing: Arc<Standing>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let at = {
+            let mut streams = live.streams.lock();
+            if streams.is_empty() {
+                *streams = Tail::beginning();
+            }
+            streams.clone()
+        };
+        Ok(Self {
+            tail: Tail::new(partitions.clone(), at)?,
+            cut_off: false,
+            partitions,
+            producer: live.applied().producer,
+            live,
+            keeping,
+            standing,
+            stop,
+            target: None,
+            taken: vec![0; (Lane::People.partitions() + Lane::Items.partitions()).into()],
+            losses: 0,
+            looked: None,
+        })
+    }
+
     /// Works until it is stopped. Blocks its thread, which must not be one of the runtime.
     pub(super) fn run(mut self, runtime: &Handle) {
         let mut told = false;
         while !self.stop.load(Ordering::Acquire) {
-            let rest = match runtime.block_on(self.step()) {
+            let rest = match self.turn(runtime) {
                 Ok(()) => {
                     told = false;
                     REST[usize::from(self.target.is_none())]
@@ -52,11 +89,30 @@ impl Follow {
                         tracing::warn!(%error, "what servers share is not followed; trying again");
                     }
                     told = true;
-                    WAIT
+                    if self.standing.stuck().is_some() { CUT_OFF } else { WAIT }
                 }
             };
             std::thread::park_timeout(rest);
         }
+    }
+
+    /// Once all there is to do. What waits for disk and store is outside of the runtime.
+    fn turn(&mut self, runtime: &Handle) -> Result<()> {
+        self.keeping.renew(runtime, &mut self.tail)?;
+        if self.cut_off {
+            match self.keeping.recover(runtime, &self.tail) {
+                Ok(tail) => {
+                    (self.tail, self.cut_off) = (tail, false);
+                    *self.standing.stuck.lock() = None;
+                }
+                Err(error) => {
+                    let stuck = matches!(error, Error::NotFound { .. }).then(|| error.to_string());
+                    *self.standing.stuck.lock() = stuck;
+                    return Err(error);
+                }
+            }
+        }
+        runtime.block_on(self.step())
     }
 
     async fn step(&mut self) -> Result<()> {
@@ -66,20 +122,16 @@ impl Follow {
         for _ in 0..READS {
             let deltas = match self.tail.read().await? {
                 Tailed::Came(deltas) => deltas,
-                Tailed::Lost => {
-                    tracing::error!(
-                        "redis has lost what it said of items; it is read again from the beginning"
-                    );
-                    self.tail = Tail::new(self.partitions.clone(), Tail::beginning())?;
-                    self.live.forget_items();
-                    continue;
+                Tailed::Lost | Tailed::Trimmed => {
+                    self.cut_off = true;
+                    return Ok(());
                 }
             };
             if deltas.is_empty() {
                 drained = true;
                 break;
             }
-            self.live.apply_deltas(&deltas)?;
+            self.live.apply_deltas_to(&deltas, self.tail.upto())?;
             self.tail.take();
             self.standing.deltas.fetch_add(deltas.len() as u64, Ordering::Relaxed);
         }
@@ -91,8 +143,12 @@ impl Follow {
             self.target = None;
             self.partitions.say_applied(self.producer, reached.position).await?;
         }
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+        let late = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if late {
             self.look().await?;
+        }
+        if late || self.keeping.moved() {
+            self.keeping.say().await?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 pub mod carry;
 mod desk;
 mod follow;
+mod keeping;
 mod letter;
 mod note;
 mod people;

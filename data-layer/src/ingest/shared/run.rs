@@ -3,20 +3,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 
 use super::follow::Follow;
+use super::keeping::Keeping;
 use super::people::PeopleWork;
 use super::standing::{Standing, Unsent};
 use crate::config::{Config, Shared};
 use crate::ingest::delta::Summing;
+use crate::ingest::snapshots::Snapshots;
+use crate::live::snapshot::Maker;
 use crate::live::{Elsewhere, Live, Looks};
 use crate::log::{Growth, Holds};
-use crate::shared::{Follower, Gather, Lane, Link, Member, Outbox, Owner, Partitions, Tail, Work};
+use crate::shared::{Follower, Gather, Lane, Link, Member, Outbox, Owner, Partitions, Work};
 use crate::types::Millis;
 use crate::{Error, Result};
 
@@ -38,7 +40,14 @@ impl Sharing {
     ///
     /// # Errors
     /// Authorities that can't be read, a file beside the log, a thread that the system refuses.
-    pub fn start(config: &Config, shared: &Shared, live: &Arc<Live>, growth: Arc<Growth>) -> Result<Self> {
+    pub fn start(
+        config: &Config,
+        shared: &Shared,
+        live: &Arc<Live>,
+        growth: Arc<Growth>,
+        snapshots: Option<Arc<Snapshots>>,
+        outdated: Option<Maker>,
+    ) -> Result<Self> {
         let producer = live.applied().producer;
         let runtime = runtime()?;
         let handle = runtime.handle().clone();
@@ -54,23 +63,14 @@ impl Sharing {
         let hasty = open(config, shared, &handle)?.hasty(shared.read_timeout);
         live.read_elsewhere(Elsewhere { partitions: hasty, looks: Arc::clone(&looks) });
         let overlooks = [people.overlook(), items.overlook()];
-        let (deltas, unfit) = (AtomicU64::new(0), Mutex::default());
-        let standing = Arc::new(Standing { outlook: outbox.outlook(), overlooks, looks, deltas, unfit });
+        let standing = Arc::new(Standing::new(outbox.outlook(), overlooks, looks));
         let nudged = standing.overlooks.clone();
         standing.outlook.ring(move || nudged.iter().for_each(|overlook| overlook.nudge()));
         let stop = Arc::<AtomicBool>::default();
-        let follow = Follow {
-            tail: Tail::new(partitions.clone(), Tail::beginning())?,
-            partitions,
-            producer,
-            live: Arc::clone(live),
-            standing: Arc::clone(&standing),
-            stop: Arc::clone(&stop),
-            target: None,
-            taken: vec![0; (Lane::People.partitions() + Lane::Items.partitions()).into()],
-            losses: 0,
-            looked: None,
-        };
+        let (store, told) = (Arc::clone(live), Arc::clone(&standing));
+        let keeping = Keeping::new((config, shared), partitions.clone(), store, told, snapshots, outdated);
+        let follow =
+            Follow::new(partitions, keeping, Arc::clone(live), Arc::clone(&standing), Arc::clone(&stop))?;
         let mut sharing = Self { standing, stop, threads: Vec::new(), runtime: Some(runtime) };
         let of = |work: Box<dyn FnOnce(&Handle) + Send>| (handle.clone(), work);
         for (name, (handle, work)) in [

@@ -17,10 +17,20 @@ pub struct Standing {
     pub(super) overlooks: [Arc<Overlook>; 2],
     pub(super) looks: Arc<Looks>,
     pub(super) deltas: AtomicU64,
+    pub(super) trimmed: AtomicU64,
+    pub(super) reloads: AtomicU64,
+    /// Why it can't follow what is said of items.
+    pub(super) stuck: Mutex<Option<String>>,
     pub(super) unfit: Mutex<Option<String>>,
 }
 
 impl Standing {
+    pub(super) fn new(outlook: Arc<Outlook>, overlooks: [Arc<Overlook>; 2], looks: Arc<Looks>) -> Self {
+        let [deltas, trimmed, reloads] = [0; 3].map(AtomicU64::new);
+        let (stuck, unfit) = (Mutex::default(), Mutex::default());
+        Self { outlook, overlooks, looks, deltas, trimmed, reloads, stuck, unfit }
+    }
+
     /// Every record of this server's log up to this sequence is in Redis.
     #[must_use]
     pub fn forwarded(&self) -> u64 {
@@ -49,6 +59,24 @@ impl Standing {
     #[must_use]
     pub fn deltas(&self) -> u64 {
         self.deltas.load(Ordering::Relaxed)
+    }
+
+    /// Messages about items that this server dropped from Redis, because no snapshot needs them any more.
+    #[must_use]
+    pub fn trimmed(&self) -> u64 {
+        self.trimmed.load(Ordering::Relaxed)
+    }
+
+    /// How often a snapshot took the place of what was known of items, because Redis had lost or no longer had what comes next.
+    #[must_use]
+    pub fn reloads(&self) -> u64 {
+        self.reloads.load(Ordering::Relaxed)
+    }
+
+    /// Why items are not followed just now, if they are not: what comes next is not in Redis, and no snapshot is newer.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        self.stuck.lock().clone()
     }
 
     /// Whether all that servers had said of items has been read once since the start.

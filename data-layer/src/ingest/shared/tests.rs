@@ -22,6 +22,8 @@ use crate::types::{Event, Id, Interaction, Person, Record, Value};
 use not_run::not_run;
 use redis::{Kind, Redis};
 
+mod streams;
+
 #[path = "../../../../tests/src/not_run.rs"]
 pub(crate) mod not_run;
 #[allow(dead_code)]
@@ -58,7 +60,7 @@ impl Server {
         let log = Writer::open(&config.events_folder(), Stream::Events, &config.namespace, 7).unwrap();
         let live = Arc::new(Live::of(&config));
         live.follow(7);
-        let sharing = Sharing::start(&config, &shared, &live, log.growth()).unwrap();
+        let sharing = Sharing::start(&config, &shared, &live, log.growth(), None, None).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let link = Link::open(&shared.redis, runtime.handle()).unwrap();

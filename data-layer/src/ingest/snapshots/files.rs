@@ -1,5 +1,6 @@
 //! The files of snapshots: written beside their place, synced, renamed; the newest few are kept. Names sort by position.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -9,40 +10,89 @@ use parking_lot::Mutex;
 use crate::archive::Store;
 use crate::config::{Actions, Keep};
 use crate::live::Live;
-use crate::live::snapshot::{self, Carried, Limits, Loaded, Maker, Written};
-use crate::types::Position;
+use crate::live::snapshot::{self, Carried, Head, Limits, Loaded, Maker, Written};
+use crate::shared::StreamId;
+use crate::types::{Position, time};
 use crate::{Error, Result};
 
 /// Ending of whole snapshots.
 const ENDING: &str = ".snapshot";
+/// Ending of those of items.
+const ITEMS_ENDING: &str = ".items.snapshot";
 /// Ending of one that is being written.
 const DRAFT: &str = ".snapshot.tmp";
 
 /// Folder of the copies in a store.
 const COPIES: &str = "snapshots";
 
+/// What a snapshot is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// All that follows from a log. It is numbered by the last record in it.
+    Log,
+    /// The items that follow from what servers share. It is numbered by when it was taken, in milliseconds.
+    Items,
+}
+
+impl Sort {
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Log => ENDING,
+            Self::Items => ITEMS_ENDING,
+        }
+    }
+
+    /// The name of a snapshot by its number and the log of who took it.
+    pub(crate) fn file_name(self, Position { producer, sequence }: Position) -> String {
+        format!("{sequence:020}-{producer:016x}{}", self.ending())
+    }
+
+    fn position(self, name: &str) -> Option<Position> {
+        let (sequence, producer) = name.strip_suffix(self.ending())?.split_once('-')?;
+        Some(Position { sequence: sequence.parse().ok()?, producer: u64::from_str_radix(producer, 16).ok()? })
+    }
+
+    /// Snapshots of a folder by their numbers, newest first: all, or those of one log; none where there is no folder.
+    pub(crate) fn list(self, folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>> {
+        list_sort(self, folder, of)
+    }
+}
+
+/// One that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// In its name.
+    pub number: u64,
+    /// The last record of its log that is in it.
+    pub sequence: u64,
+    /// Where it stands in the streams of items.
+    pub streams: Vec<StreamId>,
+    /// Whether the store has it, where there is one.
+    pub copied: bool,
+}
+
 /// A folder of snapshots, and the store to which they are copied.
 #[derive(Debug)]
 pub(crate) struct Place {
     folder: PathBuf,
+    sort: Sort,
     keep: usize,
     store: Option<Mutex<Store>>,
-    /// Sequences of those that are there, newest first.
-    there: Mutex<Vec<u64>>,
+    /// Those that are there, newest first.
+    there: Mutex<Vec<Kept>>,
 }
 
-/// The name of a snapshot by its position.
+/// The name of a snapshot of a log by its position.
 pub(crate) fn file_name(position: Position) -> String {
-    format!("{:020}-{:016x}{ENDING}", position.sequence, position.producer)
+    Sort::Log.file_name(position)
 }
 
-fn position(name: &str) -> Option<Position> {
-    let (sequence, producer) = name.strip_suffix(ENDING)?.split_once('-')?;
-    Some(Position { sequence: sequence.parse().ok()?, producer: u64::from_str_radix(producer, 16).ok()? })
-}
-
-/// Snapshots of a folder by the last sequence in them, newest first: all, or those of one log; none where there is no folder.
+/// Snapshots of logs in a folder, by the last sequence in them; see [`Sort::list`].
 pub(crate) fn list(folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>> {
+    Sort::Log.list(folder, of)
+}
+
+fn list_sort(sort: Sort, folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>> {
     let listing = match std::fs::read_dir(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -51,7 +101,7 @@ pub(crate) fn list(folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>
     let mut found = Vec::new();
     for entry in listing {
         let path = entry.map_err(Error::io(folder))?.path();
-        let at = path.file_name().and_then(|name| name.to_str()).and_then(position);
+        let at = path.file_name().and_then(|name| name.to_str()).and_then(|name| sort.position(name));
         let ours = at.filter(|at| of.is_none_or(|producer| at.producer == producer));
         found.extend(ours.map(|at| (at.sequence, path)));
     }
@@ -59,20 +109,21 @@ pub(crate) fn list(folder: &Path, of: Option<u64>) -> Result<Vec<(u64, PathBuf)>
     Ok(found)
 }
 
-/// The newest snapshot of a log that can be read; what can't is left out with a warning.
+/// The newest snapshot of a log that can be read, and its number; what can't is left out with a warning.
 ///
 /// # Errors
 /// [`Error::Newer`] for one that a newer program wrote; [`Error::Io`].
 pub(crate) fn newest_good(
     folder: &Path,
+    sort: Sort,
     producer: u64,
     actions: &Actions,
     keep: &Keep,
-) -> Result<Option<Loaded>> {
-    for (_, path) in list(folder, Some(producer))? {
+) -> Result<Option<(u64, Loaded)>> {
+    for (number, path) in sort.list(folder, Some(producer))? {
         let loaded = snapshot::load(&path, actions, keep);
         match loaded {
-            Ok(loaded) => return Ok(Some(loaded)),
+            Ok(loaded) => return Ok(Some((number, loaded))),
             Err(error @ Error::Newer { .. }) => return Err(error),
             Err(error) => tracing::warn!(%error, "a snapshot can't be used; an older one or the log must do"),
         }
@@ -86,7 +137,8 @@ pub(crate) fn fetch(folder: &Path, store: &Store) -> Result<()> {
         return Ok(());
     }
     let names = store.list(COPIES)?;
-    let Some(name) = names.iter().rev().find(|name| name.ends_with(ENDING)) else { return Ok(()) };
+    let of_log = |name: &&String| Sort::Log.position(name).is_some();
+    let Some(name) = names.iter().rev().find(of_log) else { return Ok(()) };
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let (draft, path) = (Draft(folder.join(format!("{}{DRAFT}", std::process::id()))), folder.join(name));
     if store.get_file(&format!("{COPIES}/{name}"), &draft.0)? {
@@ -96,11 +148,36 @@ pub(crate) fn fetch(folder: &Path, store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Fetches the snapshots of items that servers copied to a store, newest first, until one serves.
+pub(crate) fn try_copies<T>(
+    folder: &Path,
+    store: &Store,
+    mut serves: impl FnMut(&Path, Position) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    let names = store.list(COPIES)?;
+    let mut copies: Vec<(Position, &String)> =
+        names.iter().filter_map(|name| Some((Sort::Items.position(name)?, name))).collect();
+    copies.sort_by_key(|(at, _)| Reverse((at.sequence, at.producer)));
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    for (at, name) in copies {
+        let draft = Draft(folder.join(format!("{}.fetched{DRAFT}", std::process::id())));
+        // One that its server has removed meanwhile is passed over.
+        if store.get_file(&format!("{COPIES}/{name}"), &draft.0)?
+            && let Some(one) = serves(&draft.0, at)?
+        {
+            tracing::info!(from = store.shown(name), "fetched a snapshot");
+            return Ok(Some(one));
+        }
+    }
+    Ok(None)
+}
+
 impl Place {
     /// Opens a folder, which is made where there is none, and drops what was being written when a process ended. Whoever calls it holds the
     /// lock of the log.
     pub fn open(
         folder: PathBuf,
+        sort: Sort,
         keep: usize,
         store: Option<Store>,
         loaded: Option<Position>,
@@ -113,25 +190,41 @@ impl Place {
             }
         }
         // Those beyond it could not be read; those of other logs say nothing of what is needed of this one.
-        let there = match loaded {
-            None => Vec::new(),
-            Some(at) => list(&folder, Some(at.producer))?
-                .into_iter()
-                .map(|(n, _)| n)
-                .filter(|n| *n <= at.sequence)
-                .collect(),
+        let copies = match (&store, sort) {
+            (Some(store), Sort::Items) => store.list(COPIES).unwrap_or_default(),
+            _ => Vec::new(),
         };
-        Ok(Self { folder, keep, store: store.map(Mutex::new), there: Mutex::new(there) })
+        let mut there = Vec::new();
+        if let Some(at) = loaded {
+            let known = sort.list(&folder, Some(at.producer))?.into_iter();
+            for (number, path) in known.filter(|(number, _)| *number <= at.sequence) {
+                match snapshot::head(&path) {
+                    Ok(Head { sequence, streams, .. }) => {
+                        let name = sort.file_name(Position { sequence: number, ..at });
+                        let copied = sort == Sort::Log || store.is_none() || copies.contains(&name);
+                        there.push(Kept { number, sequence, streams, copied });
+                    }
+                    Err(error) => tracing::warn!(%error, "a snapshot can't be used"),
+                }
+            }
+        }
+        Ok(Self { folder, sort, keep, store: store.map(Mutex::new), there: Mutex::new(there) })
     }
 
-    /// Position of the newest.
-    pub fn newest(&self) -> Option<u64> {
-        self.there.lock().first().copied()
+    /// The newest.
+    pub fn newest(&self) -> Option<Kept> {
+        self.there.lock().first().cloned()
     }
 
-    /// Position of the oldest.
-    pub fn oldest(&self) -> Option<u64> {
-        self.there.lock().last().copied()
+    /// The oldest.
+    pub fn oldest(&self) -> Option<Kept> {
+        self.there.lock().last().cloned()
+    }
+
+    /// Whether the store has none of them.
+    pub fn lacks_copy(&self) -> bool {
+        let there = self.there.lock();
+        !there.is_empty() && there.iter().all(|kept| !kept.copied)
     }
 
     /// Writes one, and removes those beyond what is kept.
@@ -146,13 +239,19 @@ impl Place {
         let written = {
             let file = File::create(&draft.0).map_err(Error::io(&draft.0))?;
             let mut to = BufWriter::with_capacity(1 << 20, &file);
-            let written = snapshot::write(live, maker, &[], carried, &mut to, &draft.0, limits)?;
+            let written = snapshot::write(live, maker, carried, &mut to, &draft.0, limits)?;
             drop(to);
             file.sync_all().map_err(Error::io(&draft.0))?;
             written
         };
-        let sequence = written.position.sequence;
-        let name = file_name(written.position);
+        let Position { producer, sequence } = written.position;
+        let number = match self.sort {
+            Sort::Log => sequence,
+            Sort::Items => {
+                (time::now().unsigned_abs()).max(self.newest().map_or(0, |newest| newest.number + 1))
+            }
+        };
+        let name = self.sort.file_name(Position { producer, sequence: number });
         let path = self.folder.join(&name);
         std::fs::rename(&draft.0, &path).map_err(Error::io(&path))?;
         self.sync()?;
@@ -161,9 +260,9 @@ impl Place {
         }
         {
             let mut there = self.there.lock();
-            there.retain(|known| *known != sequence);
-            there.push(sequence);
-            there.sort_unstable_by(|a, b| b.cmp(a));
+            there.retain(|known| known.number != number);
+            there.push(Kept { number, sequence, streams: written.streams.clone(), copied: true });
+            there.sort_unstable_by_key(|kept| Reverse(kept.number));
         }
         self.keep(self.keep, written.position.producer)?;
         Ok(written)
@@ -176,14 +275,15 @@ impl Place {
             there.truncate(keep);
             there.clone()
         };
-        let newest = kept.first().copied().unwrap_or(0);
-        for (sequence, path) in list(&self.folder, Some(producer))? {
-            if sequence >= newest || kept.contains(&sequence) {
+        let newest = kept.first().map_or(0, |newest| newest.number);
+        for (number, path) in self.sort.list(&self.folder, Some(producer))? {
+            if number >= newest || kept.iter().any(|kept| kept.number == number) {
                 continue;
             }
             std::fs::remove_file(&path).map_err(Error::io(&path))?;
             if let Some(store) = &self.store {
-                store.lock().delete(&format!("{COPIES}/{}", file_name(Position { producer, sequence })))?;
+                let name = self.sort.file_name(Position { producer, sequence: number });
+                store.lock().delete(&format!("{COPIES}/{name}"))?;
             }
         }
         self.sync()

@@ -2,6 +2,7 @@
 //! in one is `live/snapshot/`'s. The log stays the truth: without any snapshot a start replays all of it.
 
 mod files;
+pub(super) mod items;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use super::consumer;
 use super::dedupe::Dedupe;
 use super::jobs::Job;
 use crate::archive::Store;
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::live::Live;
 use crate::live::snapshot::{Carried, Limits, Loaded, Maker, Written, configured, configured_parts};
 use crate::log::Holds;
@@ -27,7 +28,7 @@ use crate::types::Position;
 use crate::{Error, Result};
 
 use files::Place;
-pub(crate) use files::{file_name, list, newest_good};
+pub(crate) use files::{Kept, Sort, file_name, list, newest_good, try_copies};
 
 /// Name of the section with what is remembered of events that came.
 const DEDUPE: &str = "dedupe";
@@ -52,6 +53,11 @@ pub fn folder(config: &Config) -> PathBuf {
 fn store(config: &Config) -> Result<Option<Store>> {
     let to = config.live.snapshots.store.as_ref();
     to.map(|to| Store::open(to, &config.log.store, &config.namespace)).transpose()
+}
+
+/// Whether servers share what the live side is made of: who serves then takes snapshots of items alone; who only reads has its own log alone.
+pub(super) fn is_shared(config: &Config) -> bool {
+    matches!(config.live.backend, Backend::Redis(_))
 }
 
 /// Brings the newest snapshot of the store to where there is none; a store that is away is told of, and changes nothing.
@@ -112,7 +118,7 @@ impl Holds for Snapshots {
 
     /// Behind the oldest that is kept, so that it may stand in for newer ones that are damaged.
     fn needs_from(&self) -> u64 {
-        self.place.oldest().map_or(0, |sequence| sequence + 1)
+        self.place.oldest().map_or(0, |kept| kept.sequence + 1)
     }
 
     /// What is said again later comes to the same from any state on.
@@ -123,15 +129,27 @@ impl Holds for Snapshots {
 
 impl Snapshots {
     /// `loaded` is the snapshot that the state began with.
+    /// Its position has the number in its name.
     pub(super) fn new(
         config: &Config,
         live: Arc<Live>,
         maker: Maker,
         loaded: Option<Position>,
     ) -> Result<Self> {
-        let place = Place::open(folder(config), config.live.snapshots.keep, store(config)?, loaded)?;
+        let sort = if is_shared(config) { Sort::Items } else { Sort::Log };
+        let place = Place::open(folder(config), sort, config.live.snapshots.keep, store(config)?, loaded)?;
         let maker = Mutex::new((maker, false));
         Ok(Self { place, maker, live, taken: Taken::default(), one: Mutex::new(()) })
+    }
+
+    /// The oldest that is kept.
+    pub(super) fn oldest(&self) -> Option<Kept> {
+        self.place.oldest()
+    }
+
+    /// Whether a new server could start from none of those that are kept.
+    pub(super) fn lacks_copy(&self) -> bool {
+        self.place.lacks_copy()
     }
 
     /// Counts since the start.
@@ -148,8 +166,12 @@ impl Snapshots {
     ) -> Result<Option<Written>> {
         let _one = self.one.lock();
         let (maker, outdated) = self.maker.lock().clone();
-        let at = self.live.applied().sequence;
-        if at == 0 || (self.place.newest() == Some(at) && !outdated) {
+        let (at, streams) = (self.live.applied().sequence, self.live.streams.lock().clone());
+        // Before it is known what of the log counts, only the streams tell.
+        let same =
+            |newest: Kept| [newest.sequence, 0].contains(&at) && newest.streams == streams && newest.copied;
+        let nothing = at == 0 && streams.iter().all(|stream| stream.ms == 0);
+        if nothing || (self.place.newest().is_some_and(same) && !outdated) {
             return Ok(None);
         }
         let gone = || Error::invalid("snapshot", "the log was closed before it knew what came before");
@@ -171,6 +193,11 @@ impl Snapshots {
             }
         }
         written.map(Some)
+    }
+
+    /// The newest is of other rules than those of now, wherever it stands.
+    pub(super) fn outdate(&self) {
+        self.maker.lock().1 = true;
     }
 
     /// The state was made anew: a snapshot says so at once, or a restart would make it again.
@@ -207,8 +234,9 @@ impl Clockwork {
         let (theirs, own) = (Arc::clone(&bell), Arc::clone(&snapshots));
         let work = move || {
             let (ended, heard) = &*theirs;
+            // What the store lacks, a new server can't start from.
+            let mut until = Instant::now() + if own.lacks_copy() { Duration::ZERO } else { every };
             loop {
-                let until = Instant::now() + every;
                 {
                     let mut ended = ended.lock();
                     while !*ended && !heard.wait_until(&mut ended, until).timed_out() {}
@@ -218,6 +246,7 @@ impl Clockwork {
                 }
                 // What failed was said; the next try is when the time comes again.
                 drop(own.take(|| ask(&jobs), Limits::default()));
+                until = Instant::now() + every;
             }
         };
         let thread = Some(super::start::spawn("weir-snapshots", config, work)?);

@@ -13,6 +13,7 @@ use super::super::items::ItemTable;
 use super::super::sources::Source;
 use super::super::{Items, Lists, Live};
 use super::block::{self, BLOCK};
+use crate::shared::StreamId;
 use crate::types::{Millis, Ordinal, Position, Schema, ValueType};
 
 /// Blocks that may wait to be written because they were about to change; whoever applies waits beyond that. About 100 MB where items have
@@ -51,6 +52,7 @@ pub(super) struct Moment<'a> {
     live: &'a Live,
     spared: Receiver<Vec<u8>>,
     pub position: Position,
+    pub streams: Vec<StreamId>,
     pub schema: Schema,
     pub items: usize,
     pub words: usize,
@@ -89,6 +91,7 @@ impl Live {
             live: self,
             spared,
             position: self.applied(),
+            streams: self.streams.lock().clone(),
             schema: Schema::clone(&self.schema()),
             items: count,
             words: items.words.len(),

@@ -12,11 +12,11 @@ use parking_lot::Mutex;
 use super::super::codec::wire::{Read, Said};
 use super::super::deeds::{Deeds, Entry, Owner};
 use super::super::trending::Named;
-use super::super::{Copies, Items, Live};
+use super::super::{Copies, ItemTable, Items, Live};
 use super::frame::{Kind, Packed, Reader};
-use super::unblock::{self, Block, Later, Shape};
+use super::unblock::{self, Block, Later, Renamed, Shape};
 use super::{COPIES, Carried, Head, deeds, people, single};
-use crate::config::{ActionId, Actions, Keep};
+use crate::config::{ActionId, Actions, Keep, Parts};
 use crate::types::{Id, Millis, Ordinal};
 use crate::{Error, Result};
 
@@ -91,12 +91,29 @@ fn read_head<R: std::io::Read>(sections: &mut Reader<R>) -> Result<Head> {
 pub fn load(path: &Path, actions: &Actions, keep: &Keep) -> Result<Loaded> {
     let mut sections = open(path)?;
     let head = read_head(&mut sections)?;
-    let mut live = Live::with(actions.clone(), head.schema.clone(), keep.clone());
-    let actions: Vec<Option<ActionId>> = head.actions.iter().map(|name| actions.id(name)).collect();
+    let live = Live::with(actions.clone(), head.schema.clone(), keep.clone());
+    load_into(live, sections, head, path)
+}
+
+/// As [`load`], with the actions, bounds, ids and ordinals of a store that is there, whose items it is to take the place of.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_beside(path: &Path, there: &Live) -> Result<Loaded> {
+    let mut sections = open(path)?;
+    let head = read_head(&mut sections)?;
+    let live = there.beside(Parts::ALL);
+    live.set_schema(&head.schema);
+    load_into(live, sections, head, path)
+}
+
+fn load_into(mut live: Live, mut sections: Reader<File>, head: Head, path: &Path) -> Result<Loaded> {
+    let actions: Vec<Option<ActionId>> = head.actions.iter().map(|name| live.actions.id(name)).collect();
     items(&mut sections, &mut live, &head, actions.clone(), path)?;
     let carried = others(&mut sections, &mut live, &head, &actions)?;
     live.follow(head.position().producer);
     live.applied.send_replace(head.sequence);
+    live.streams.get_mut().clone_from(&head.streams);
     Ok(Loaded { live, head, carried })
 }
 
@@ -125,40 +142,68 @@ fn items(
         let detail = "the columns are not those of the schema".to_owned();
         return Err(Error::Corrupt { path: path.to_owned(), section: "head".into(), offset: 0, detail });
     }
-    unblock::prepare(table, head.items);
-    let (mut ids, mut words, mut fresh) = (Queue::default(), Queue::default(), Vec::new());
+    let (numbers, fresh) = names(sections, table, &shape, path)?;
+    let renamed = Renamed::of(numbers);
+    unblock::prepare(table, table.ids.len());
     let mut later = Later::default();
     let take = |section| {
+        if let Section::Items(block) = section {
+            block.put(table, &columns, &renamed, &mut later);
+        }
+        Ok(())
+    };
+    run(sections, |kind| kind >= Kind::People, |packed| read_items(packed, &shape), take)?;
+    if later.items != head.items {
+        return Err(short(path, "items", head.items, later.items));
+    }
+    later.put(live, head);
+    put_fresh(live, head, fresh, &renamed).ok_or_else(|| short(path, "fresh", head.items, 0))
+}
+
+/// Items that were named, what is new of them.
+type Names = (Vec<Ordinal>, Vec<(Ordinal, Millis, u32)>);
+
+/// Ids and texts: the ordinals of items in the order of their numbers in the file, and what is new.
+fn names(
+    sections: &mut Reader<File>,
+    table: &mut ItemTable,
+    shape: &Shape<'_>,
+    path: &Path,
+) -> Result<Names> {
+    let (mut ids, mut words, mut fresh) = (Queue::default(), Queue::default(), Vec::new());
+    let mut numbers = Vec::with_capacity(shape.head.items);
+    let take = |section| {
         match section {
-            Section::Ids(number, list) => ids.push(number, list, |id: Id| {
-                table.ids.intern(&id);
-            }),
+            Section::Ids(number, list) => {
+                ids.push(number, list, |id: Id| numbers.push(table.ids.intern(&id)))
+            }
             Section::Words(number, list) => {
                 words.push(number, list, |word: String| {
                     table.words.intern(&word);
                 });
             }
             Section::Fresh(list) => fresh = list,
-            Section::Items(block) => block.put(table, &columns, &mut later),
             _ => {}
         }
         Ok(())
     };
-    run(sections, |kind| kind >= Kind::People, |packed| read_items(packed, &shape), take)?;
-    for (name, expected, found) in [
-        ("ids", head.items, table.ids.len()),
-        ("words", head.words, table.words.len()),
-        ("items", head.items, later.items),
-    ] {
+    run(sections, |kind| kind >= Kind::Items, |packed| read_items(packed, shape), take)?;
+    for (name, expected, found) in
+        [("ids", shape.head.items, numbers.len()), ("words", shape.head.words, table.words.len())]
+    {
         if expected != found {
             return Err(short(path, name, expected, found));
         }
     }
-    later.put(live, head);
-    put_fresh(live, head, fresh).ok_or_else(|| short(path, "fresh", head.items, 0))
+    Ok((numbers, fresh))
 }
 
-fn put_fresh(live: &mut Live, head: &Head, list: Vec<(Ordinal, Millis, u32)>) -> Option<()> {
+fn put_fresh(
+    live: &mut Live,
+    head: &Head,
+    list: Vec<(Ordinal, Millis, u32)>,
+    renamed: &Renamed,
+) -> Option<()> {
     let (items, fresh) = (live.items.get_mut(), &mut live.lists.get_mut().fresh);
     fresh.put_kinds(&head.fresh_kinds);
     for (item, begins, kind) in list {
@@ -166,6 +211,7 @@ fn put_fresh(live: &mut Live, head: &Head, list: Vec<(Ordinal, Millis, u32)>) ->
         if item as usize >= head.items {
             return None;
         }
+        let item = renamed.ordinal(item);
         fresh.say(Named { item, tie: items.tie(item), kind }, Some(begins));
     }
     Some(())

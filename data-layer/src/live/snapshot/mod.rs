@@ -20,11 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Live;
 use crate::config::{Actions, Keep, Part, Parts, parts};
+use crate::shared::StreamId;
 use crate::types::{Millis, Position, Schema, ValueType};
 
 pub(crate) use cut::Cut;
 pub use frame::VERSION;
-pub use load::{Loaded, head, load, verify};
+pub use load::{Loaded, head, load, load_beside, verify};
 pub use write::{Limits, Written, write};
 
 /// What makes state of records: where it differs, the same records come to another state.
@@ -82,9 +83,9 @@ pub struct Head {
     pub producer: String,
     /// The last record that is in it.
     pub sequence: u64,
-    /// Positions of other streams that it follows, by partition; empty where there are none.
+    /// Its positions in the streams of items, by partition; empty where it follows none.
     #[serde(default)]
-    pub streams: Vec<u64>,
+    pub streams: Vec<StreamId>,
     /// What made it.
     pub maker: Maker,
     /// Types of attributes.

@@ -243,10 +243,31 @@ pub(super) struct Later {
     pub items: usize,
 }
 
+/// Ordinals here of the items of a file; `None` where they are its numbers.
+pub(super) struct Renamed(Option<Vec<Ordinal>>);
+
+impl Renamed {
+    /// `ordinals` are of all items of the file, in the order of their numbers.
+    pub fn of(ordinals: Vec<Ordinal>) -> Self {
+        let same = (0..).zip(&ordinals).all(|(number, ordinal)| number == *ordinal);
+        Self((!same).then_some(ordinals))
+    }
+
+    /// The ordinal of an item of the file.
+    pub fn ordinal(&self, number: Ordinal) -> Ordinal {
+        self.0.as_ref().map_or(number, |ordinals| ordinals[number as usize])
+    }
+
+    fn at(&self, number: usize) -> usize {
+        self.0.as_ref().map_or(number, |ordinals| ordinals[number] as usize)
+    }
+}
+
 impl Block {
-    /// Puts it into a table that has room for all items of the file.
-    pub fn put(self, items: &mut ItemTable, columns: &[usize], later: &mut Later) {
-        for (at, one) in (self.start..).zip(self.items) {
+    /// Puts it into a table that has room for all items.
+    pub fn put(self, items: &mut ItemTable, columns: &[usize], renamed: &Renamed, later: &mut Later) {
+        for (number, one) in (self.start..).zip(self.items) {
+            let at = renamed.at(number);
             items.kinds[at] = one.kind;
             items.serving[at] = one.serving;
             items.rows[at] = one.row;
@@ -254,23 +275,33 @@ impl Block {
             items.counters[at] = one.counters;
         }
         for (number, part) in self.columns {
-            put_column(&mut items.columns[columns[number]], part, self.start);
+            put_column(&mut items.columns[columns[number]], part, self.start, renamed);
         }
         for (source, named) in items.sources.list.iter_mut().zip(self.sources) {
-            for (at, time) in named {
+            for (number, time) in named {
+                let at = renamed.at(number);
                 if source.named.len() <= at {
                     source.named.resize(at + 1, Millis::MIN);
                 }
                 source.named[at] = time;
             }
         }
-        later.trending.extend(self.trending);
-        later.near.extend(self.near);
+        let named = |(item, kind, buckets)| (renamed.ordinal(item), kind, buckets);
+        later.trending.extend(self.trending.into_iter().map(named));
+        let named = |(item, (total, mut list)): (Ordinal, NearParts)| {
+            list.iter_mut().for_each(|near| near.item = renamed.ordinal(near.item));
+            list.sort_unstable_by_key(|near| near.item);
+            (renamed.ordinal(item), (total, list))
+        };
+        later.near.extend(self.near.into_iter().map(named));
         later.items += self.len;
     }
 }
 
-fn put_column(column: &mut Column, part: Column, start: usize) {
+fn put_column(column: &mut Column, part: Column, start: usize, renamed: &Renamed) {
+    if let Some(ordinals) = &renamed.0 {
+        return put_cells(column, part, &ordinals[start..]);
+    }
     let range = start..start + part.stamps.len();
     column.grow(range.end);
     column.stamps[range.clone()].copy_from_slice(&part.stamps);
@@ -282,6 +313,35 @@ fn put_column(column: &mut Column, part: Column, start: usize) {
         (Data::Strings(to), Data::Strings(from)) => to[range].iter_mut().zip(from).for_each(|(t, f)| *t = f),
         (Data::Vector(to), Data::Vector(from)) => to[range].iter_mut().zip(from).for_each(|(t, f)| *t = f),
         (Data::Geo(to), Data::Geo(from)) => to[range].copy_from_slice(&from),
+        // Both were made for the type that the head says.
+        _ => {}
+    }
+}
+
+/// As [`put_column`], each cell for itself.
+fn put_cells(column: &mut Column, part: Column, to: &[Ordinal]) {
+    fn put<T>(to: &mut [T], from: Vec<T>, places: &[Ordinal], stamps: &[Stamp]) {
+        for ((value, place), stamp) in from.into_iter().zip(places).zip(stamps) {
+            if stamp.said() {
+                to[*place as usize] = value;
+            }
+        }
+    }
+    let Column { stamps, data, .. } = part;
+    let said = (0..stamps.len()).filter(|at| stamps[*at].said());
+    let Some(most) = said.map(|at| to[at] as usize).max() else { return };
+    column.grow(most + 1);
+    for (stamp, at) in stamps.iter().zip(to).filter(|(stamp, _)| stamp.said()) {
+        column.stamps[*at as usize] = *stamp;
+    }
+    match (&mut column.data, data) {
+        (Data::Bool(c), Data::Bool(from)) => put(c, from, to, &stamps),
+        (Data::Int(c), Data::Int(from)) => put(c, from, to, &stamps),
+        (Data::Float(c), Data::Float(from)) => put(c, from, to, &stamps),
+        (Data::String(c), Data::String(from)) => put(c, from, to, &stamps),
+        (Data::Strings(c), Data::Strings(from)) => put(c, from, to, &stamps),
+        (Data::Vector(c), Data::Vector(from)) => put(c, from, to, &stamps),
+        (Data::Geo(c), Data::Geo(from)) => put(c, from, to, &stamps),
         // Both were made for the type that the head says.
         _ => {}
     }

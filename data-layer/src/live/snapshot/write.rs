@@ -10,6 +10,7 @@ use super::cut::Moment;
 use super::frame::{Kind, Sections};
 use super::single::{CHUNK, write_fresh, write_sources, write_texts};
 use super::{COPIES, Carried, Head, Maker, deeds, people};
+use crate::shared::StreamId;
 use crate::types::Position;
 use crate::types::time;
 use crate::{Error, Result};
@@ -22,10 +23,12 @@ pub struct Limits {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The position that it is of.
     pub position: Position,
+    /// Those in the streams of items; none where it follows none.
+    pub streams: Vec<StreamId>,
     /// Bytes of the file.
     pub bytes: u64,
     /// The longest time for which applying was held up.
@@ -41,7 +44,6 @@ pub struct Written {
 pub fn write(
     live: &Live,
     maker: &Maker,
-    streams: &[u64],
     carried: impl FnOnce() -> Result<Vec<Carried>>,
     to: impl Write,
     place: &Path,
@@ -51,7 +53,7 @@ pub fn write(
     let moment = live.moment();
     let carried = carried()?;
     let mut writing = Writing { live, moment: &moment, to: Sections::new(to, place)?, place, limits };
-    writing.head(maker, streams)?;
+    writing.head(maker)?;
     writing.items()?;
     writing.people()?;
     writing.deeds()?;
@@ -64,7 +66,8 @@ pub fn write(
     }
     let bytes = writing.to.end()?;
     let (position, longest_pause) = (moment.position, moment.longest());
-    Ok(Written { position, bytes, longest_pause, took: start.elapsed() })
+    let streams = moment.streams.clone();
+    Ok(Written { position, streams, bytes, longest_pause, took: start.elapsed() })
 }
 
 struct Writing<'a, W> {
@@ -76,14 +79,14 @@ struct Writing<'a, W> {
 }
 
 impl<W: Write> Writing<'_, W> {
-    fn head(&mut self, maker: &Maker, streams: &[u64]) -> Result<()> {
+    fn head(&mut self, maker: &Maker) -> Result<()> {
         let moment = self.moment;
         let head = Head {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             taken_ms: time::now(),
             producer: format!("{:016x}", moment.position.producer),
             sequence: moment.position.sequence,
-            streams: streams.to_vec(),
+            streams: moment.streams.clone(),
             maker: maker.clone(),
             schema: moment.schema.clone(),
             actions: self.live.actions.iter().map(|(_, name, _)| name.to_owned()).collect(),
