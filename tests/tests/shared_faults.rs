@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use data_layer::shared::Place;
+use data_layer::types::Id;
 use serde_json::json;
 use tests::client::Client;
 use tests::not_run::not_run;
@@ -160,4 +162,56 @@ fn one_of_three_masters_dies_and_comes_back() {
         must_recover(&servers);
     }
     end(&sites, servers, senders);
+}
+
+/// The number of the first message about an item that Redis still has.
+fn first_about(redis: &Redis, item: &str) -> u64 {
+    let place = Place::of_item(&Id::new(item).expect("an id"));
+    let said = redis.say(&format!("XRANGE weir:main:{{{place}}}:out - + COUNT 1"));
+    said.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn servers_and_redis_die_while_snapshots_are_taken_and_streams_are_trimmed() {
+    let Some(mut redis) = Redis::start() else { return not_run("redis-server") };
+    let (first, more) = (sites(&[redis.url()]), sites(&[redis.url()]));
+    let store = tempfile::tempdir().expect("a folder");
+    for site in first.iter().chain(&more) {
+        let config = std::fs::read_to_string(site.config()).expect("a configuration");
+        let store = store.path().display().to_string();
+        let snapshots = format!("[live.snapshots]\nevery = \"1s\"\nkeep = 1\nstore = {store:?}\n");
+        site.write("weir.toml", &format!("{config}{snapshots}"));
+    }
+    let mut dice = Dice::thrown("servers and redis die while snapshots are taken");
+    let (servers, senders) = start(&first);
+    let mut servers = servers.map(Some);
+    for round in 0..10 {
+        let killed = dice.below(2) as usize;
+        std::thread::sleep(Duration::from_millis(dice.below(1500)));
+        servers[killed].take().expect("a running server").kill();
+        if round % 3 == 1 {
+            redis.kill();
+            std::thread::sleep(Duration::from_millis(dice.below(300)));
+            redis.revive();
+        }
+        servers[killed] = Some(Server::start(&first[killed].config()));
+        let urls: Vec<&Client> = servers.iter().flatten().map(|server| &server.client).collect();
+        senders.to(&urls);
+        senders.wait_for(5);
+    }
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while first_about(&redis, "i0") <= 1 {
+        assert!(std::time::Instant::now() < until, "nothing was trimmed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // A server that never was there starts from what another copied.
+    let new = Server::start(&more[0].config());
+    senders.wait_for(5);
+    let servers = servers.map(|server| server.expect("a running server"));
+    senders.wait_for(20);
+    let sent = senders.stop();
+    servers.iter().chain([&new]).for_each(|server| sent.must_be_seen(&server.client));
+    servers.into_iter().for_each(|server| assert_eq!(server.stop(), Some(0)));
+    sent.must_be_seen(&Server::start(&first[1].config()).client);
+    sent.must_be_seen(&Server::start(&more[1].config()).client);
 }
