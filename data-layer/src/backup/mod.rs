@@ -169,25 +169,39 @@ fn put(
     files: &mut Vec<Stored>,
     each: &mut dyn FnMut(&Stored),
 ) -> Result<()> {
-    let mut from = File::open(path).map_err(Error::io(path))?;
-    // A copy that nobody adds to, without a name.
-    let mut held = tempfile::NamedTempFile::new().map_err(Error::io(path))?;
-    let (bytes, sum) = match first {
-        None => sum_of(&mut from, &mut std::io::sink()),
-        Some(first) => sum_of(&mut (&mut from).take(first), &mut held),
-    }
-    .map_err(Error::io(path))?;
-    match first {
-        None => store.put_file(&name, path)?,
-        Some(_) => {
-            held.flush().and_then(|()| held.rewind()).map_err(Error::io(path))?;
-            store.put_file(&name, held.path())?;
+    let (bytes, sum) = loop {
+        let mut from = File::open(path).map_err(Error::io(path))?;
+        let sum = match first {
+            None => {
+                let sum = sum_of(&mut from, &mut std::io::sink()).map_err(Error::io(path))?;
+                store.put_file(&name, path)?;
+                sum
+            }
+            Some(first) => {
+                // A copy that nobody adds to, without a name.
+                let mut held = tempfile::NamedTempFile::new().map_err(Error::io(path))?;
+                let sum = sum_of(&mut (&mut from).take(first), &mut held).map_err(Error::io(path))?;
+                held.flush().and_then(|()| held.rewind()).map_err(Error::io(path))?;
+                store.put_file(&name, held.path())?;
+                sum
+            }
+        };
+        // Erasures and compaction put another file under the name, of which the sum says nothing.
+        if is_still(&from, path).map_err(Error::io(path))? {
+            break sum;
         }
-    }
+    };
     let stored = Stored { name, bytes, sum };
     each(&stored);
     files.push(stored);
     Ok(())
+}
+
+/// Whether a path still names this file.
+fn is_still(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (own, now) = (file.metadata()?, std::fs::metadata(path)?);
+    Ok((own.dev(), own.ino()) == (now.dev(), now.ino()))
 }
 
 /// Copies all that can be read; its length and sum.
