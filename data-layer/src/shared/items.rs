@@ -74,6 +74,8 @@ pub struct Tail {
     read: Vec<StreamId>,
     /// Partitions of which nobody knows what came before the next message.
     open: Vec<bool>,
+    /// Whether there may have been more when it was read.
+    more: bool,
     checked: Option<Instant>,
 }
 
@@ -99,7 +101,7 @@ impl Tail {
             let detail = format!("expected positions of {expected} item partitions, found {}", at.len());
             return Err(Error::invalid("snapshot", detail));
         }
-        Ok(Self { partitions, read: at.clone(), open: vec![false; expected], at, checked: None })
+        Ok(Self { partitions, read: at.clone(), open: vec![false; expected], more: true, at, checked: None })
     }
 
     /// As [`Tail::new`], where what comes next is taken as it is in some partitions, whatever came before it.
@@ -141,6 +143,7 @@ impl Tail {
         if found.is_empty() && self.has_lost(&places).await? {
             return Ok(Tailed::Lost);
         }
+        self.more = found.iter().any(|(_, entries)| entries.len() >= MOST_ENTRIES);
         let mut deltas = Vec::new();
         self.read.clone_from(&self.at);
         for (place, entries) in found {
@@ -161,6 +164,13 @@ impl Tail {
             }
         }
         Ok(Tailed::Came(deltas))
+    }
+
+    /// Whether the last read left something: it takes so many messages of a partition at once. Where servers write all the time the next one
+    /// is seldom empty, though all that was there at some moment was read.
+    #[must_use]
+    pub fn more(&self) -> bool {
+        self.more
     }
 
     /// Moves behind what was read last.

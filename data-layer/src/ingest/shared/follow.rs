@@ -127,13 +127,15 @@ impl Follow {
                     return Ok(());
                 }
             };
-            if deltas.is_empty() {
-                drained = true;
+            if !deltas.is_empty() {
+                self.live.apply_deltas_to(&deltas, self.tail.upto())?;
+                self.tail.take();
+                self.standing.deltas.fetch_add(deltas.len() as u64, Ordering::Relaxed);
+            }
+            drained = !self.tail.more();
+            if drained {
                 break;
             }
-            self.live.apply_deltas_to(&deltas, self.tail.upto())?;
-            self.tail.take();
-            self.standing.deltas.fetch_add(deltas.len() as u64, Ordering::Relaxed);
         }
         if drained {
             self.standing.looks.end();
