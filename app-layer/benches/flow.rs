@@ -20,10 +20,6 @@ use criterion::Criterion;
 use data_layer::registry::{ModelFile, Registry};
 use site::{NOW, Site, catalogue, click, feed, id};
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ITEMS: usize = 2_500;
 
 const SCENE: &str = "scene = 'home'\nsize = 20\ndeadline_ms = 1000\nfallback = ['hot']

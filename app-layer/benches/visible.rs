@@ -21,10 +21,6 @@ use data_layer::types::time;
 use futures::executor::block_on;
 use site::{NOW, Site, catalogue, feed, id};
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ITEMS: usize = 2_500;
 const BATCH: usize = 100;
 /// Bytes of a backfill that are sent at a time, as `weir events load` does.

@@ -21,10 +21,6 @@ use data_layer::types::{Event, Id, Person, Record, Schema, Value, ValueType};
 use data_layer::{Actions, Error};
 use futures::executor::block_on;
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const NOW: i64 = 20_000 * 86_400_000;
 const FIELDS: usize = 20;
 

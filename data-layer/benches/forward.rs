@@ -16,10 +16,6 @@ use data_layer::shared::{Link, Options, Outbox, Partitions, Records, StreamId, W
 use data_layer::types::{Id, Person};
 use redis_server::{Kind, Redis};
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const EVENTS: u64 = 400_000;
 const ROUNDS: usize = 5;
 

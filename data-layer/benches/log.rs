@@ -18,10 +18,6 @@ use data_layer::log::{Entries, Stream, codec, format};
 use data_layer::{Error, Result};
 use futures::executor::block_on;
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BATCH: usize = 100;
 const NOW: i64 = 20_000 * 86_400_000;
 

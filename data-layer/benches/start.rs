@@ -18,10 +18,6 @@ use data_layer::live::{Items, Live};
 use data_layer::types::event::{Interaction, ItemEvent};
 use data_layer::types::{Event, Id, Person, Record, Schema, Value, ValueType};
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const NOW: i64 = 20_000 * 86_400_000;
 
 fn asked(name: &str, default: usize) -> usize {
