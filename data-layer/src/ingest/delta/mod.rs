@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** what is kept of an item follows from the deltas of its own partition alone, in their order, so that servers which read the
 //! partitions in different interleavings come to the same. A pair of items therefore travels as two halves, one for the neighbours of each. What
-//! all partitions pass on, schemas and loads, is joined in [`Copies`]. Left to the order of partitions: which 64 sources of loads are told
+//! all partitions pass on, schemas and loads, is joined in [`Copies`](crate::live::Copies). Left to the order of partitions: which 64 sources of loads are told
 //! apart, and values of an attribute whose type was changed to another and back before all partitions had passed that on.
 
 pub mod sum;
