@@ -1,6 +1,6 @@
 //! What the live side costs, without network: consumers over interactions and impressions, on one thread in batches and on two with all at
-//! once, a start from a log of the same events, the merge of full loads field by field, the form in which states are stored, and memory per
-//! item and person.
+//! once, a start from a log of the same events and parts of it made anew beside a state, the merge of full loads field by field, the form in
+//! which states are stored, and memory per item and person.
 //!
 //! Data: `EVENTS` events (default 1,000,000), nine of ten interactions with ids, the others impressions of five items, over 100,000 people and
 //! 50,000 items, the low numbers more often; then `ITEMS` items (default 100,000) of 20 attributes, loaded three times: all new, one in ten
