@@ -16,6 +16,7 @@ pub mod delta;
 mod fields;
 pub mod follow;
 mod jobs;
+mod joint;
 mod pipeline;
 mod prepare;
 mod read;
@@ -159,6 +160,7 @@ impl Ingest {
             fixed: Arc::clone(&fixed),
             stats: Arc::clone(&stats),
             erasures: Arc::clone(&erasures),
+            joint: start::joint(config, &live, stats.lag.logged()),
             lock,
         };
         pipeline.configure(config, &live)?;
@@ -175,8 +177,7 @@ impl Ingest {
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
-        let workers = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
-        let standings = workers.standings();
+        let (workers, standings) = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
         let clock = start::clock(config, snapshots.as_ref(), &jobs)?;
         let threads = Threads { log, apply, clock, rebuild, sharing, workers };
         Ok(Self {
@@ -329,7 +330,8 @@ impl Ingest {
     fn send(&self, taken: Result<Taken>) -> impl Future<Output = Result<Receipt>> + Send + 'static + use<> {
         let batch = taken.map(|taken| {
             let Taken { events, mut rejected, received_ms, room } = taken;
-            let (schema, fixed) = (self.inner.settled.load(), &self.inner.fixed);
+            let Inner { settled, live, shared, fixed, .. } = &*self.inner;
+            let schema = joint::current(settled, live, shared.is_some());
             let events = prepare::prepare(events, &mut rejected, &schema, fixed);
             let (reply, answer) = oneshot::channel();
             (Batch { events, rejected, received_ms, reply, room }, answer)

@@ -13,6 +13,7 @@ use super::admission::{Admission, Flow, Lane};
 use super::backlog::{Backlog, Group, Lag};
 use super::dedupe::Dedupe;
 use super::jobs::{Batch, Gathered, Job, gather};
+use super::joint::Joint;
 use super::prepare::{Encoded, Prepared, Ready, encode};
 use super::{Receipt, Rejected, typing};
 use crate::archive::Bell;
@@ -79,6 +80,8 @@ pub(super) struct Pipeline {
     pub fixed: Arc<Schema>,
     pub stats: Arc<Stats>,
     pub erasures: Arc<Erasures>,
+    /// What others say of types, where a Redis is shared.
+    pub joint: Option<Joint>,
     pub lock: Lock,
 }
 
@@ -230,7 +233,7 @@ impl Pipeline {
     /// Lets callers see a new schema, and the live side what is on the disk.
     fn hand_over(&mut self, group: Group, out: &Outlet) {
         self.dedupe.keep();
-        if self.settled.load().version != self.schema.version {
+        if !Arc::ptr_eq(&self.settled.load(), &self.schema) {
             self.settled.store(Arc::clone(&self.schema));
         }
         self.stats.remembered.store(self.dedupe.len() as u64, Ordering::Relaxed);
@@ -246,6 +249,9 @@ impl Pipeline {
     fn commit(&mut self, batches: Vec<Batch>, out: &Outlet) -> bool {
         let before = Arc::clone(&self.schema);
         let mut group = Group::default();
+        if let Some((schema, payload)) = self.joint.as_ref().and_then(|joint| joint.next(&before)) {
+            self.push(schema, 0, &payload, time::now(), &mut group);
+        }
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
             group.past = batch.room.lane() == Lane::Backfill;
@@ -292,7 +298,7 @@ impl Pipeline {
         for Ready { index, mut event, encoded } in events {
             let typed = matches!(event, Event::Item(_) | Event::User(_) | Event::Schema(_));
             let appended = match encoded {
-                Some(encoded) if !typed || schema == self.schema.version => {
+                Some(encoded) if !typed || Arc::ptr_eq(&schema, &self.schema) => {
                     self.append(event, None, &encoded, &bytes, received_ms, group)
                 }
                 // The schema has moved on since, or has to. What was widened before stays so.
@@ -350,6 +356,9 @@ impl Pipeline {
         let past = group.past && !matches!(event, Event::Schema(_));
         let kind = format::kind_of(&event) | if past { format::PAST } else { 0 };
         let sequence = self.events.append(kind, partition, received_ms, payload);
+        if let (Event::Schema(_), Some(joint)) = (&event, &mut self.joint) {
+            joint.says(sequence);
+        }
         group.bytes += payload.len();
         group.records.push(Record { sequence, received_ms, partition, past, event });
     }

@@ -2,6 +2,7 @@
 //! put things in order. Not for what needs that order: duplicates, and types that no schema names yet.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::dedupe::{self, Key};
 use super::{Rejected, typing};
@@ -15,8 +16,8 @@ pub(super) struct Prepared {
     pub events: Vec<Ready>,
     /// Payloads, one after the other.
     pub bytes: Vec<u8>,
-    /// Version of the schema that they were settled under.
-    pub schema: u32,
+    /// The schema that they were settled under.
+    pub schema: Arc<Schema>,
 }
 
 /// One event.
@@ -45,7 +46,7 @@ pub(super) struct Encoded {
 pub(super) fn prepare(
     events: Vec<(usize, Event)>,
     rejected: &mut Vec<Rejected>,
-    schema: &Schema,
+    schema: &Arc<Schema>,
     fixed: &Schema,
 ) -> Prepared {
     let mut bytes = Vec::with_capacity(events.len() * 64);
@@ -61,7 +62,7 @@ pub(super) fn prepare(
             Err(detail) => rejected.push(Rejected { index, detail }),
         }
     }
-    Prepared { events: ready, bytes, schema: schema.version }
+    Prepared { events: ready, bytes, schema: Arc::clone(schema) }
 }
 
 /// Appends the payload of an event, and says what the log needs beside it.

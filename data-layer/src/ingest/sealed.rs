@@ -35,7 +35,7 @@ pub(super) struct Standings {
 }
 
 impl Workers {
-    pub(super) fn standings(&self) -> Standings {
+    fn standings(&self) -> Standings {
         Standings {
             archive: self.archive.as_ref().map(|archivist| Arc::clone(archivist.standing())),
             compact: self.compact.as_ref().map(|compactor| Arc::clone(compactor.standing())),
@@ -55,16 +55,18 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    /// Starts the threads.
+    /// Starts the threads; how they get on.
     pub(super) fn start(
         &self,
         config: &Config,
         bell: &Arc<Bell>,
         way_in: (&Sender<Job>, &Arc<Admission>),
         snapshots: Option<&Arc<Snapshots>>,
-    ) -> Result<Workers> {
+    ) -> Result<(Workers, Standings)> {
         let (archive, erase) = (self.archive(config, bell)?, self.erase(config, way_in, snapshots)?);
-        Ok(Workers { archive, erase, compact: self.compact(config)? })
+        let workers = Workers { archive, erase, compact: self.compact(config)? };
+        let standings = workers.standings();
+        Ok((workers, standings))
     }
 
     /// Starts the thread that compacts, where the configuration wants it and anything grows old.
@@ -138,7 +140,7 @@ impl Sealed {
 /// Puts an event that needs no schema into the log, as one of the past, and waits until it is there.
 fn append(event: Event, jobs: &Sender<Job>, admission: &Arc<Admission>) -> Result<()> {
     let room = admission.admit(Lane::Backfill, super::TYPED_BYTES)?;
-    let (none, mut rejected) = (Schema::reserved(), Vec::new());
+    let (none, mut rejected) = (Arc::new(Schema::reserved()), Vec::new());
     let events = prepare::prepare(vec![(0, event)], &mut rejected, &none, &none);
     let (reply, answer) = oneshot::channel();
     let batch = Batch { events, rejected, received_ms: time::now(), reply, room };

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::dedupe::{self, Dedupe};
 use super::jobs::Job;
+use super::joint::Joint;
 use super::rebuild::{Rebuild, Rebuilding};
 use super::shared::Sharing;
 use super::snapshots::{self, Clockwork, Snapshots, Sort, is_shared, items, newest_good};
@@ -120,6 +121,11 @@ pub(super) fn share(
     let Backend::Redis(shared) = &config.live.backend else { return Ok(None) };
     live.applied.send_replace(0);
     Sharing::start(config, shared, live, growth, snapshots.cloned(), outdated).map(Some)
+}
+
+/// What this server's log takes up of types that others say, where a Redis is shared; the log holds records up to `last`.
+pub(super) fn joint(config: &Config, live: &Arc<Live>, last: u64) -> Option<Joint> {
+    is_shared(config).then(|| Joint::new(live, last))
 }
 
 /// The newest snapshot of this log that is good. One of other rules serves until state is made anew, which who only reads does at once where

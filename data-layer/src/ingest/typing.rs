@@ -11,7 +11,7 @@ pub const MOST_NAMES: usize = 4096;
 
 /// Brings the attributes of an event to the types of the schema. Gives the schema that has to stand before the event, where it
 /// is a new one: with types for new attributes, and with a float for what was inferred an integer and now isn't one, because
-/// many programs write 20.0 as 20. `fixed` names the types that somebody chose, which stay.
+/// many programs write 20.0 as 20. `fixed` names the types that somebody chose, which stay. A schema that somebody wrote gets what it drops.
 ///
 /// # Errors
 /// A sentence that names the attribute and both types.
@@ -19,7 +19,11 @@ pub fn settle(event: &mut Event, schema: &Schema, fixed: &Schema) -> Result<Opti
     let (owner, attributes) = match event {
         Event::Item(e) => (Owner::Item, &mut e.attributes),
         Event::User(e) => (Owner::User, &mut e.attributes),
-        Event::Schema(next) => return follows(next, schema).map(|()| None),
+        Event::Schema(next) => {
+            follows(next, schema)?;
+            next.drop_since(schema);
+            return Ok(None);
+        }
         _ => return Ok(None),
     };
     let types = schema.of(owner);

@@ -14,12 +14,25 @@ use crate::{Error, Result};
 
 /// Beginnings and ends of loads that wait for partitions. Beyond that the first by name of the source are forgotten, and end nothing.
 const MOST_LOADS: usize = 1024;
-/// Version of the bytes.
-const VERSION: u8 = 1;
+/// Version of the bytes. Those of version 1 know of no names that were dropped.
+const VERSION: u8 = 2;
+/// Instead of the rank of a name that is dropped.
+const GONE: u8 = 0x80;
 
-/// By what something is said: 2 for a type that somebody chose, 1 for an inferred one that others widen to, 0 for others; version of the schema;
-/// a hash of what it says. The greatest counts.
-type Of = (u8, u32, u64);
+/// By what something is said. The greatest counts.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Of {
+    /// How often the name was dropped before.
+    drops: u32,
+    /// Whether it is named since.
+    held: bool,
+    /// 2 for a type that somebody chose, 1 for an inferred one that others widen to, 0 for others.
+    rank: u8,
+    /// Version of the schema.
+    version: u32,
+    /// A hash of what it says.
+    hash: u64,
+}
 
 /// Source and id of a load, whether it is its end, and when.
 type Half = (String, String, bool, Millis);
@@ -37,31 +50,42 @@ pub struct Copies {
 
 impl Copies {
     /// What holds when a schema comes to one that holds; `None` where that is the same. Each name has a type that somebody chose,
-    /// else the widest that was inferred; of those, that of the schema of the greatest version, then hash. No name is lost: servers that add
-    /// different names at the same time know nothing of each other.
+    /// else the widest that was inferred; of those, that of the schema of the greatest version, then hash. No name is lost, since servers that add
+    /// different names at the same time know nothing of each other, but those that a schema counts as dropped: what was said of one by who did not know
+    /// of that counts no more.
     pub fn join(&mut self, holds: &Schema, next: &Schema) -> Option<Schema> {
         if self.items.is_empty() {
-            self.unknown = (0, holds.version, 0);
+            self.unknown = Of { version: holds.version, ..Of::default() };
             self.items = all_of(holds, Owner::Item, 0);
             self.users = all_of(holds, Owner::User, 0);
         }
         let hash = hash(next);
         let mut new = Schema { version: holds.version.max(next.version), ..holds.clone() };
-        let unknown = (0, next.version, hash);
+        let unknown = Of { version: next.version, hash, ..Of::default() };
         if unknown > self.unknown {
             (self.unknown, new.unknown) = (unknown, next.unknown);
         }
         for owner in [Owner::Item, Owner::User] {
-            let (said, types, chosen) = match owner {
-                Owner::Item => (&mut self.items, &mut new.items, &mut new.chosen.items),
-                Owner::User => (&mut self.users, &mut new.users, &mut new.chosen.users),
+            let (said, types, chosen, dropped) = match owner {
+                Owner::Item => {
+                    (&mut self.items, &mut new.items, &mut new.chosen.items, &mut new.dropped.items)
+                }
+                Owner::User => {
+                    (&mut self.users, &mut new.users, &mut new.chosen.users, &mut new.dropped.users)
+                }
             };
             for (name, of) in all_of(next, owner, hash) {
                 if said.get(&name).is_some_and(|before| *before >= of) {
                     continue;
                 }
-                types.extend(next.of(owner).get(&name).map(|to| (name.clone(), *to)));
-                set(chosen, &name, next.chosen.of(owner).contains(&name));
+                match next.of(owner).get(&name) {
+                    Some(to) => drop(types.insert(name.clone(), *to)),
+                    None => drop(types.remove(&name)),
+                }
+                set(chosen, &name, of.held && next.chosen.of(owner).contains(&name));
+                if of.drops > 0 {
+                    dropped.insert(name.clone(), of.drops);
+                }
                 said.insert(name, of);
             }
         }
@@ -128,14 +152,15 @@ impl Copies {
     }
 
     fn read(read: &mut Read<'_>) -> Said<Self> {
-        match read.byte()? {
-            VERSION => {}
-            other => return Err(format!("expected version {VERSION}, found {other}")),
+        let version = read.byte()?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(format!("expected a version up to {VERSION}, found {version}"));
         }
-        let mut copies = Self { unknown: read_of(read)?, ..Self::default() };
+        let mut copies = Self { unknown: read_of(read, version)?, ..Self::default() };
+        copies.unknown.held = false;
         for said in [&mut copies.items, &mut copies.users] {
             for _ in 0..read.count(11)? {
-                said.insert(read.text()?.to_owned(), read_of(read)?);
+                said.insert(read.text()?.to_owned(), read_of(read, version)?);
             }
         }
         for _ in 0..read.count(5)? {
@@ -148,15 +173,21 @@ impl Copies {
     }
 }
 
-/// By what a schema says each of its types.
+/// By what a schema says each of its types, and what it dropped.
 fn all_of(schema: &Schema, owner: Owner, hash: u64) -> BTreeMap<String, Of> {
     let rank = |name: &str, to: ValueType| match to {
         _ if schema.chosen.of(owner).contains(name) => 2,
         ValueType::Float | ValueType::Strings => 1,
         _ => 0,
     };
-    let types = schema.of(owner).iter();
-    types.map(|(name, to)| (name.clone(), (rank(name, *to), schema.version, hash))).collect()
+    let (types, dropped) = (schema.of(owner), schema.dropped.of(owner));
+    let held = types.iter().map(|(name, to)| {
+        let drops = dropped.get(name).copied().unwrap_or(0);
+        (name.clone(), Of { drops, held: true, rank: rank(name, *to), version: schema.version, hash })
+    });
+    let gone = dropped.iter().filter(|(name, _)| !types.contains_key(*name));
+    let gone = gone.map(|(name, drops)| (name.clone(), Of { drops: *drops, ..Of::default() }));
+    held.chain(gone).collect()
 }
 
 fn set(chosen: &mut BTreeSet<String>, name: &str, is: bool) {
@@ -172,14 +203,19 @@ fn hash(schema: &Schema) -> u64 {
     serde_json::to_vec(schema).map_or(0, |bytes| xxh3_64(&bytes))
 }
 
-fn write_of(wire: &mut Wire, (rank, version, hash): Of) {
-    wire.0.push(rank);
+fn write_of(wire: &mut Wire, Of { drops, held, rank, version, hash }: Of) {
+    wire.0.push(if held { rank } else { GONE });
     wire.unsigned(version.into());
     wire.word(hash);
+    wire.unsigned(drops.into());
 }
 
-fn read_of(read: &mut Read<'_>) -> Said<Of> {
-    Ok((read.byte()?, read.number()?, read.word()?))
+fn read_of(read: &mut Read<'_>, version: u8) -> Said<Of> {
+    let rank = read.byte()?;
+    let held = rank != GONE;
+    let (rank, said, hash) = (if held { rank } else { 0 }, read.number()?, read.word()?);
+    let drops = if version == 1 { 0 } else { read.number()? };
+    Ok(Of { drops, held, rank, version: said, hash })
 }
 
 #[cfg(test)]
@@ -216,9 +252,60 @@ mod tests {
             if chosen {
                 schema.chosen.items = schema.items.keys().cloned().collect();
                 schema.unknown = Unknown::Ignore;
+                schema.dropped.items = ["a", "b"].map(|name| (name.to_owned(), version)).into();
             }
             schema
         })
+    }
+
+    #[test]
+    fn what_one_drops_is_gone_until_somebody_who_knows_says_it_again() {
+        let say = |version: u32, names: &[&str], before: &Schema| {
+            let mut next = Schema { version, items: BTreeMap::new(), ..before.clone() };
+            next.items.extend(names.iter().map(|name| ((*name).to_owned(), ValueType::Int)));
+            next.drop_since(before);
+            next
+        };
+        let first = say(1, &["a", "b"], &Schema::reserved());
+        let dropped = say(2, &["b"], &first);
+        // Of one who knows nothing of it yet, and goes on for some time.
+        let other = say(3, &["a", "b", "c"], &first);
+        let again = say(3, &["a", "b"], &dropped);
+        let names = |all: &[&Schema]| {
+            let (mut copies, mut holds) = (Copies::default(), Schema::reserved());
+            for next in all {
+                holds = copies.join(&holds, next).unwrap_or(holds);
+                assert_eq!(Copies::decode(&copies.encode(), "here").unwrap(), copies);
+            }
+            let named = holds.items.into_keys().filter(|name| name.len() == 1);
+            named.collect::<Vec<_>>().join("")
+        };
+        for all in [[&first, &dropped, &other], [&other, &dropped, &first], [&dropped, &first, &other]] {
+            assert_eq!(names(&all), "bc");
+        }
+        assert_eq!(names(&[&again, &other, &dropped, &first]), "abc");
+    }
+
+    #[test]
+    fn bytes_of_version_1_are_read() {
+        let mut wire = Wire(vec![1]);
+        let of = |wire: &mut Wire, rank: u8| {
+            wire.0.push(rank);
+            wire.unsigned(7);
+            wire.word(9);
+        };
+        of(&mut wire, 0);
+        wire.count(1);
+        wire.text("a");
+        of(&mut wire, 2);
+        wire.count(0);
+        wire.count(0);
+        let read = Copies::decode(&wire.0, "here").unwrap();
+        let said = Of { drops: 0, held: true, rank: 2, version: 7, hash: 9 };
+        assert_eq!(
+            (read.items, read.unknown),
+            ([("a".to_owned(), said)].into(), Of { held: false, rank: 0, ..said })
+        );
     }
 
     proptest! {

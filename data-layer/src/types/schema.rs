@@ -34,6 +34,40 @@ pub struct Schema {
     /// Names whose types somebody chose, so that they never widen by themselves; the others were inferred.
     #[serde(default, skip_serializing_if = "Chosen::is_empty")]
     pub chosen: Chosen,
+    /// How often names were dropped. What was said of a name before it was dropped the last time no longer counts, whoever says it again.
+    #[serde(default, skip_serializing_if = "Dropped::is_empty")]
+    pub dropped: Dropped,
+}
+
+/// How often names of attributes were dropped; of each owner, at most [`MOST_DROPPED`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Of items.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub items: BTreeMap<String, u32>,
+    /// Of users.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, u32>,
+}
+
+/// Most names of which it is known how often they were dropped; beyond, the first by name are forgotten.
+pub const MOST_DROPPED: usize = 4096;
+
+impl Dropped {
+    /// Whether nothing was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.users.is_empty()
+    }
+
+    /// Those of one owner's attributes.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> &BTreeMap<String, u32> {
+        match owner {
+            Owner::Item => &self.items,
+            Owner::User => &self.users,
+        }
+    }
 }
 
 /// Names of attributes whose types somebody chose.
@@ -97,6 +131,24 @@ impl Schema {
             users: named(&RESERVED_USER),
             unknown: Unknown::Store,
             chosen: Chosen::default(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Counts what the schema that it was made of names, and it does not, as dropped once more.
+    pub fn drop_since(&mut self, before: &Self) {
+        for owner in [Owner::Item, Owner::User] {
+            let mut dropped = before.dropped.of(owner).clone();
+            for name in before.of(owner).keys().filter(|name| !self.of(owner).contains_key(*name)) {
+                *dropped.entry(name.clone()).or_insert(0) += 1;
+            }
+            while dropped.len() > MOST_DROPPED {
+                dropped.pop_first();
+            }
+            match owner {
+                Owner::Item => self.dropped.items = dropped,
+                Owner::User => self.dropped.users = dropped,
+            }
         }
     }
 

@@ -23,6 +23,7 @@ use not_run::not_run;
 use redis::{Kind, Redis};
 
 mod streams;
+mod types;
 
 #[path = "../../../../tests/src/not_run.rs"]
 pub(crate) mod not_run;
