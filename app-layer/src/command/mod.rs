@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check;
+pub mod erasures;
 pub mod events;
 pub mod lobby;
 pub mod recommend;
@@ -47,6 +48,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Puts a backup back.
     Restore(backup::RestoreArgs),
+    /// Shows for which servers erasures wait, and ends that for one that is gone.
+    Erasures(erasures::Args),
     /// Writes completions for a shell.
     Completions {
         /// Which shell.
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Backup(args) => backup::run_backup(&args),
         Command::Restore(args) => backup::run_restore(&args),
+        Command::Erasures(args) => erasures::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Line::command(), "weir", &mut std::io::stdout());
             Ok(())

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
+use super::entry::{Entry, Erasure, Peer, State};
 use super::secret::{Secret, hex};
 use crate::config::Config;
 use crate::types::{Event, Millis, Person, Position, Record};
@@ -20,112 +20,6 @@ pub(super) const JOURNAL: &str = "ERASURES";
 /// Name of the file with the key that people are hashed under.
 pub(super) const SALT: &str = "SALT";
 
-/// What is kept of one erasure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
-    /// Sequence of the record that asks for it.
-    pub sequence: u64,
-    /// When it was received.
-    pub time: Millis,
-    /// Keyed hash of the person, in hex digits.
-    pub person: String,
-    /// Whether another server was asked for it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub taken: bool,
-    /// The position of the record there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-    /// Whether the other servers have been told.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub told: bool,
-    /// When the rewriting began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began: Option<Millis>,
-    /// The key of the pseudonyms, while the rewriting goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-    /// What the person is called where it has been done, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub becomes: Option<String>,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Millis>,
-    /// Files that were written again.
-    #[serde(default)]
-    pub files: u64,
-    /// Records that were changed or emptied, of everybody who was erased together.
-    #[serde(default)]
-    pub records: u64,
-}
-
-impl Entry {
-    pub(super) fn state(&self) -> State {
-        match (self.ended, self.began) {
-            (Some(_), _) => State::Done,
-            (None, Some(_)) => State::Rewriting,
-            (None, None) => State::Pending,
-        }
-    }
-}
-
-/// How far an erasure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Honoured by every reader; the files have not been rewritten yet.
-    Pending,
-    /// Files are being rewritten.
-    Rewriting,
-    /// Nothing of the id is left.
-    Done,
-}
-
-impl State {
-    /// As it is told.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Rewriting => "rewriting",
-            Self::Done => "done",
-        }
-    }
-
-    pub(super) fn of(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Rewriting, Self::Done].into_iter().find(|state| state.name() == name)
-    }
-}
-
-/// How far one of several servers is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Peer {
-    /// Identity of its log.
-    pub producer: u64,
-    /// How far it is in its files.
-    pub state: State,
-}
-
-/// An erasure as people see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Erasure {
-    /// How far it is.
-    pub state: State,
-    /// When it was asked for.
-    pub asked: Millis,
-    /// When the rewriting began.
-    pub began: Option<Millis>,
-    /// When it ended.
-    pub ended: Option<Millis>,
-    /// Files that have been looked through, of so many; those of all that are erased together.
-    pub looked_through: [u64; 2],
-    /// Files that were written again.
-    pub files: u64,
-    /// Records that were changed or emptied.
-    pub records: u64,
-    /// All servers that share a Redis; empty where there is one alone.
-    pub servers: Vec<Peer>,
-}
-
 /// The erasures of one log.
 #[derive(Debug)]
 pub struct Erasures {
@@ -133,6 +27,8 @@ pub struct Erasures {
     producer: u64,
     salt: Secret,
     entries: Mutex<BTreeMap<u64, Entry>>,
+    /// Whether the file lacks some of them, or ends in the middle of one.
+    behind: AtomicBool,
     /// Keyed hash to sequence and time of the newest erasure.
     newest: RwLock<FxHashMap<String, (u64, Millis)>>,
     /// Files looked through by the rewriting that goes on, and how many there are.
@@ -161,7 +57,8 @@ impl Erasures {
         }
         let (folder, entries, newest) = (folder.to_owned(), Mutex::new(entries), RwLock::new(newest));
         let (progress, peers) = (Default::default(), Mutex::default());
-        Ok(Self { folder, producer, salt, entries, newest, progress, peers })
+        let behind = AtomicBool::new(false);
+        Ok(Self { folder, producer, salt, entries, behind, newest, progress, peers })
     }
 
     /// The erasures of the log that a configuration names, for who only reads; `None` where there never were any.
@@ -191,35 +88,37 @@ impl Erasures {
             let person = hex(&self.salt.tag(&erase.person));
             let (sequence, time) = (record.sequence, record.received_ms);
             self.newest.write().insert(person.clone(), (sequence, time));
-            let (began, secret, becomes, ended, files, records) = (None, None, None, None, 0, 0);
-            let (taken, of, told) = (record.past, None, false);
-            let entry = Entry {
-                sequence,
-                time,
-                person,
-                taken,
-                of,
-                told,
-                began,
-                secret,
-                becomes,
-                ended,
-                files,
-                records,
-            };
+            let entry = Entry { taken: record.past, ..Entry::new(sequence, time, person) };
             line(&entry, &mut lines)?;
             entries.insert(sequence, entry);
         }
         if lines.is_empty() {
             return Ok(());
         }
+        // Behind a line that was torn nothing may stand.
+        if self.behind.swap(true, Ordering::AcqRel) {
+            return self.write(&entries);
+        }
         let path = self.folder.join(JOURNAL);
         let append = || -> std::io::Result<()> {
             let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
             file.write_all(&lines)?;
-            file.sync_data()
+            file.sync_data()?;
+            std::fs::File::open(&self.folder)?.sync_all()
         };
-        append().map_err(Error::io(&path))
+        append().map_err(Error::io(&path))?;
+        self.behind.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes the journal again where a write before this one failed.
+    pub(super) fn mend(&self) -> Result<()> {
+        if self.behind.load(Ordering::Acquire) { self.write(&self.entries.lock()) } else { Ok(()) }
+    }
+
+    /// Whether its hashes are those of a key.
+    pub(super) fn is_under(&self, salt: &Secret) -> bool {
+        self.salt.hex() == salt.hex()
     }
 
     /// Sequence and receipt time of the newest erasure of a person; what was made of them before it is nobody's.
@@ -351,7 +250,9 @@ impl Erasures {
             std::fs::rename(&draft, &path)?;
             std::fs::File::open(&self.folder)?.sync_all()
         };
-        write().map_err(Error::io(&path))
+        write().map_err(Error::io(&path))?;
+        self.behind.store(false, Ordering::Release);
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use super::journal::{Entry, Peer, State};
+use super::entry::{Entry, Peer, State};
 use super::plan::asker;
 use super::worker::Work;
 use crate::config::{Config, Shared};
@@ -17,25 +17,29 @@ use crate::log::{Entries, Stream, format, record};
 use crate::shared::erasures::Told;
 use crate::shared::{Link, Partitions};
 use crate::types::event::Erase;
+use crate::types::time::DAY;
 use crate::types::{Event, Millis, Person, Position};
 use crate::{Error, Result};
 
+/// How long it is known of an erasure that is done how far each server was; each server then knows of its own part.
+const KEPT: Millis = 90 * DAY;
+
 /// What is told of an erasure.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Asked {
+pub(super) struct Asked {
     /// When it was asked for.
     time: Millis,
     /// The person and all anonymous people who turned out to be them; nobody once all servers are done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    people: Vec<Person>,
+    pub(super) people: Vec<Person>,
 }
 
 /// A server's part in it.
 pub(crate) struct Peers {
-    partitions: Partitions,
+    pub(super) partitions: Partitions,
     producer: u64,
     /// Connections live here.
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
 }
 
 impl Peers {
@@ -57,41 +61,41 @@ impl Peers {
     /// [`Error::Store`] for Redis; what the log says. It is done again.
     pub(super) fn look(&self, work: &Work, now: Millis) -> Result<()> {
         self.runtime.block_on(self.partitions.say_server(self.producer, now))?;
-        self.tell(work)?;
-        let told = self.runtime.block_on(self.partitions.erasures())?;
-        let mut asked = BTreeMap::new();
-        for (id, text) in &told.asked {
-            let parsed: Asked = serde_json::from_str(text).map_err(|error| {
-                Error::invalid(self.partitions.keys().erasures("asked"), error.to_string())
-            })?;
-            asked.insert(id.clone(), parsed);
+        let mut told = self.runtime.block_on(self.partitions.erasures())?;
+        if self.tell(work, &told)? {
+            told = self.runtime.block_on(self.partitions.erasures())?;
         }
+        let asked = parsed(&self.partitions, &told)?;
         for (id, asked) in &asked {
             self.take_up(work, id, asked)?;
         }
         let own = self.say(work, &told, &asked)?;
-        self.close(&told, &asked, &own)?;
+        self.close(&told, &asked, &own, now)?;
         work.erasures.know_peers(peers(&told, &asked, self.producer, &own));
         Ok(())
     }
 
-    /// Tells all servers of what this log was asked for since.
-    fn tell(&self, work: &Work) -> Result<()> {
+    /// Tells all servers of what this log was asked for since, and again of what Redis has lost; whether there was any.
+    fn tell(&self, work: &Work, told: &Told) -> Result<bool> {
+        let mut any = false;
         for mut entry in work.erasures.open_entries() {
-            if entry.told || entry.taken {
+            let id = self.id(&entry);
+            if entry.taken || entry.told && told.asked.contains_key(&id) {
                 continue;
             }
             let person = asker(&work.folder, entry.sequence)?;
+            if entry.becomes.as_deref() == Some(person.id.as_str()) {
+                continue;
+            }
             let mut people = guests(work, &person)?;
             people.insert(0, person);
             let what = serde_json::to_string(&Asked { time: entry.time, people });
             let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
-            let id = self.id(&entry);
             self.runtime.block_on(self.partitions.tell_erasure(&id, what))?;
-            entry.told = true;
+            (entry.told, any) = (true, true);
             work.erasures.put([entry])?;
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Puts what another server was asked for into this log.
@@ -133,16 +137,20 @@ impl Peers {
         Ok(own)
     }
 
-    /// Names nobody any more where all servers are done.
+    /// Names nobody any more where all servers are done, and forgets what was so for long.
     fn close(
         &self,
         told: &Told,
         asked: &BTreeMap<String, Asked>,
         own: &BTreeMap<String, State>,
+        now: Millis,
     ) -> Result<()> {
+        for (id, _) in asked.iter().filter(|(_, asked)| asked.people.is_empty() && asked.time < now - KEPT) {
+            self.runtime.block_on(self.partitions.forget_erasure(id, told))?;
+        }
         for (id, asked) in asked.iter().filter(|(_, asked)| !asked.people.is_empty()) {
             let done = |producer: &u64| state(told, id, *producer, self.producer, own) == State::Done;
-            if told.servers.iter().all(done) {
+            if told.servers.keys().all(done) {
                 let what = serde_json::to_string(&Asked { time: asked.time, people: Vec::new() });
                 let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
                 self.runtime.block_on(self.partitions.retell_erasure(id, what))?;
@@ -154,6 +162,25 @@ impl Peers {
     fn id(&self, entry: &Entry) -> String {
         Position { producer: self.producer, sequence: entry.sequence }.to_string()
     }
+}
+
+/// What was told of each erasure, read.
+pub(super) fn parsed(partitions: &Partitions, told: &Told) -> Result<BTreeMap<String, Asked>> {
+    let parse = |(id, text): (&String, &String)| {
+        let asked = serde_json::from_str(text)
+            .map_err(|error| Error::invalid(partitions.keys().erasures("asked"), error.to_string()))?;
+        Ok((id.clone(), asked))
+    };
+    told.asked.iter().map(parse).collect()
+}
+
+/// Whom servers are erasing just now, as they told each other.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Invalid`].
+pub(crate) async fn being_erased(partitions: &Partitions) -> Result<Vec<Person>> {
+    let asked = parsed(partitions, &partitions.erasures().await?)?;
+    Ok(asked.into_values().flat_map(|asked| asked.people).collect())
 }
 
 /// How far a server is with an erasure.
@@ -176,7 +203,7 @@ fn peers(
         let had_it = |producer: &&u64| is_open || told.states.contains_key(&(id.clone(), **producer));
         let peer =
             |producer: &u64| Peer { producer: *producer, state: state(told, id, *producer, this, own) };
-        (id.clone(), (asked.time, told.servers.iter().filter(had_it).map(peer).collect()))
+        (id.clone(), (asked.time, told.servers.keys().filter(had_it).map(peer).collect()))
     };
     asked.iter().map(of).collect()
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::journal::{Entry, read};
+use super::entry::Entry;
+use super::journal::read;
 use super::secret::Secret;
 use crate::log::{Entries, Stream, format, record};
 use crate::types::{Decision, Event, Id, Identify, Millis, Person, PersonKind, Position, Record};

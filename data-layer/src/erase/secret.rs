@@ -75,7 +75,8 @@ impl Secret {
                         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
                     file.write_all(made.hex().as_bytes())?;
                     file.sync_all()?;
-                    std::fs::rename(&draft, path)
+                    std::fs::rename(&draft, path)?;
+                    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
                 };
                 write().map_err(Error::io(path))?;
                 Ok(made)

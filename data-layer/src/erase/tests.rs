@@ -125,6 +125,30 @@ proptest! {
     }
 }
 
+#[test]
+fn a_journal_that_could_not_be_written_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::in_folder(folder.path()).unwrap();
+    let records = written(
+        &config,
+        &["a", "b", "c"].map(|name| {
+            Event::Erase(crate::types::event::Erase { person: Person::user(id(name)), time: NOW })
+        }),
+    );
+    let work = work(&config);
+    work.erasures.note(&records[..1]).unwrap();
+    let (journal, aside) = (work.folder.join("ERASURES"), work.folder.join("aside"));
+    std::fs::rename(&journal, &aside).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    assert!(work.erasures.note(&records[1..2]).is_err() && work.erasures.mend().is_err());
+    std::fs::remove_dir(&journal).unwrap();
+    // What was written before the disk was full, and half a line.
+    let torn = [std::fs::read(&aside).unwrap(), b"{\"sequence\":2,\"ti".to_vec()].concat();
+    std::fs::write(&journal, torn).unwrap();
+    work.erasures.note(&records[2..]).unwrap();
+    assert_eq!(Erasures::open(&work.folder, PRODUCER).unwrap().pending(), 3);
+}
+
 /// Every file below a folder whose name, bytes or rows hold a text.
 fn holding(folder: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();

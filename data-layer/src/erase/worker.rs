@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::archives::Archive;
-use super::journal::{Entry, Erasures};
+use super::entry::Entry;
+use super::journal::Erasures;
 use super::peers::Peers;
 use super::plan::{Plan, asker};
 use super::secret::Secret;
@@ -28,6 +29,8 @@ const LOOK_AT_PEERS: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(2);
 /// Folder, in that of the log, of what is fetched from an archive and written for it.
 const DRAFTS: &str = "erasing";
+/// Folder, likewise, of a backup that is being put back. Never beside a server: what is there was left by one that was killed.
+pub(crate) const RESTORING: &str = "restoring";
 
 /// Something that somebody else does.
 pub(crate) type Seal = Box<dyn Fn() -> Result<()> + Send>;
@@ -101,7 +104,8 @@ fn run(work: &Work, bell: &Bell) {
             tracing::warn!(%error, "erasures of other servers are not known of; trying again");
         }
         away = looked.is_err();
-        if let Err(error) = pass(work, time::now(), &|| bell.ended()) {
+        let passed = work.erasures.mend().and_then(|()| pass(work, time::now(), &|| bell.ended()));
+        if let Err(error) = passed {
             tracing::error!(%error, "erasures do not get on; trying again");
         }
         if !bell.ended() {
@@ -136,6 +140,7 @@ pub(super) fn pass(work: &Work, now: Millis, ended: &dyn Fn() -> bool) -> Result
     let archive =
         archive.as_ref().map(|store| Archive { store, producer: work.producer, drafts: drafts.clone() });
     clear(&drafts)?;
+    clear(&work.folder.join(RESTORING))?;
     staged::sweep(&work.config, work.producer)?;
     std::fs::create_dir(&drafts).map_err(Error::io(&drafts))?;
     let rewritten = Rewriting { work, archive, begun, ended, looked_through: 0, of: 0 }.run();

@@ -220,6 +220,8 @@ pub const DECISION: u8 = 32;
 
 /// Kind of the record of an identification.
 pub(crate) const IDENTIFY: u8 = 6;
+/// Kind of the records that ask for somebody to be erased.
+pub(crate) const ERASE: u8 = 8;
 
 /// Kind of a record that was erased: it keeps its sequence, says nothing, and readers pass it over.
 pub const VOID: u8 = 11;

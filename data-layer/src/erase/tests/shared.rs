@@ -10,14 +10,21 @@ use crate::ingest::shared::tests::not_run::not_run;
 use crate::ingest::shared::tests::redis::{Kind, Redis};
 
 fn server(redis: &Redis, folder: &Path) -> Ingest {
+    server_that(redis, folder, "1s")
+}
+
+fn server_that(redis: &Redis, folder: &Path, erase_every: &str) -> Ingest {
     let toml = format!(
-        "[log]\narchive = \"old\"\ndedupe = \"1s\"\nerase_every = \"1s\"\nretention = \"4000d\"\n\
+        "[log]\narchive = \"old\"\ndedupe = \"1s\"\nerase_every = \"{erase_every}\"\nretention = \"4000d\"\n\
          [live]\nbackend = \"redis\"\nurl = \"{}\"\nread_timeout = \"2s\"\n",
         redis.url()
     );
-    let file = folder.join("weir.toml");
-    std::fs::write(&file, toml).unwrap();
-    Ingest::open(&Config::load_with(file, []).unwrap()).unwrap()
+    std::fs::write(folder.join("weir.toml"), toml).unwrap();
+    Ingest::open(&config_of(folder)).unwrap()
+}
+
+fn config_of(folder: &Path) -> Config {
+    Config::load_with(folder.join("weir.toml"), []).unwrap()
 }
 
 #[test]
@@ -53,4 +60,70 @@ fn who_is_erased_on_one_server_is_erased_in_the_files_of_all() {
             assert_eq!(holding(folder.path(), name), Vec::<String>::new(), "{name}");
         }
     }
+}
+
+#[test]
+fn what_redis_lost_of_an_erasure_is_told_again() {
+    let Some(redis) = Redis::of(Kind { forgets: true, ..Kind::default() }) else {
+        return not_run("redis-server");
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let left = server_that(&redis, folders[0].path(), "1d");
+    erase(&left, GONE, crate::types::time::now());
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let end = std::time::Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(std::time::Instant::now() < end, "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let asked = || redis.say("HGETALL weir:main:{erasures}:asked");
+    until("it is told", &|| asked().contains(GONE));
+    assert_eq!(redis.say("FLUSHALL"), "OK");
+    until("it is told again", &|| asked().contains(GONE));
+    // One that was away.
+    let right = server_that(&redis, folders[1].path(), "1d");
+    until("it is taken up", &|| right.erasures().newest(&Person::user(id(GONE))).is_some());
+    [left, right].into_iter().for_each(|server| server.close().unwrap());
+}
+
+#[test]
+fn who_is_gone_for_good_is_waited_for_no_longer() {
+    let Some(redis) = Redis::of(Kind { forgets: true, ..Kind::default() }) else {
+        return not_run("redis-server");
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [left, right] = [0, 1].map(|at| server(&redis, folders[at].path()));
+    let all = || servers(&config_of(folders[0].path())).unwrap();
+    while all().len() < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let gone = format!("{:016x}", right.live().applied().producer);
+    right.close().unwrap();
+    let asked = erase(&left, GONE, NOW);
+    while !left
+        .erasures()
+        .status(asked)
+        .is_some_and(|s| s.servers.iter().any(|peer| peer.state == State::Done))
+    {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(all().into_iter().map(|server| (server.log == gone, server.open)).max(), Some((true, 1)));
+    let forget = |log: &str, now: Millis| {
+        forget_server(&config_of(folders[0].path()), log, now).map_err(|e| e.to_string())
+    };
+    let now = crate::types::time::now();
+    assert!(forget(&gone, now).unwrap_err().contains("stop it"));
+    assert!(forget("00000000000000ff", now).unwrap_err().contains("erasures servers"));
+    forget(&gone, now + DAY).unwrap();
+    wait_for(&left, asked);
+    // Long ago by its own time, so that nothing is told of it any more.
+    while redis.say("HLEN weir:main:{erasures}:asked") != "0" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(redis.say("HLEN weir:main:{erasures}:states"), "0");
+    assert_eq!(left.erasures().status(asked).unwrap().state, State::Done);
+    left.close().unwrap();
+    let alone = Config::in_folder(folders[1].path()).unwrap();
+    assert!(servers(&alone).unwrap_err().to_string().contains("one alone"));
 }
