@@ -43,7 +43,7 @@ pub struct RestoreArgs {
     /// The same.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
-    /// Replace the log, the snapshots and what Redis has of the namespace.
+    /// Replace the log, the snapshots, what Redis has of the namespace, and what an archive has of the log behind the backup.
     #[arg(long)]
     force: bool,
     /// How the result is written.
@@ -103,6 +103,12 @@ pub fn run_restore(args: &RestoreArgs) -> Result<()> {
             );
             if restored.removed > 0 {
                 println!("{} keys in Redis were removed for it", restored.removed);
+            }
+            if restored.archived > 0 {
+                println!("{} archived segments from after it were removed", restored.archived);
+            }
+            if restored.erased > 0 {
+                println!("{} people who were erased since it was made are erased again", restored.erased);
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::live::snapshot::{self, Carried};
 use crate::shared::pause::PAUSE;
 use crate::shared::whole::places;
 use crate::shared::{Kept, Lane, Mark, Partitions, Place, Sender, StreamId};
-use crate::types::Position;
+use crate::types::{Person, Position};
 use crate::{Error, Result};
 
 /// States and notes that are written together.
@@ -27,6 +27,15 @@ struct State {
     live: Live,
     carried: Vec<Carried>,
     marks: BTreeMap<Place, Mark>,
+}
+
+/// Whom the servers of a namespace are erasing: what they told each other names them until all are done.
+///
+/// # Errors
+/// [`Error::Store`], [`Error::Invalid`].
+pub(super) fn being_erased(config: &Config, shared: &Shared) -> Result<Vec<Person>> {
+    let (runtime, partitions) = cut::connect(config, shared)?;
+    runtime.block_on(crate::erase::being_erased(&partitions))
 }
 
 /// Puts what was fetched into `drafts`, a log folder with a snapshot beside, into Redis, and a snapshot of its items in the place of that

@@ -2,7 +2,9 @@
 //! last. Beside a server or without one; from servers that share a Redis and from one alone, and back to either. Not for tables and models,
 //! which are files already.
 
+mod archived;
 mod cut;
+mod erased;
 mod into;
 mod recent;
 mod restore;
@@ -18,6 +20,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::archive::Store;
 use crate::config::{Backend, Config};
+use crate::erase;
 use crate::ingest::snapshots;
 use crate::live::snapshot;
 use crate::log::{self, Stream, entries::segments, mark::Mark};
@@ -29,8 +32,8 @@ pub use restore::{Restored, restore};
 
 use cut::Cut;
 
-/// Version of the list of files that this program writes.
-pub const VERSION: u32 = 1;
+/// Version of the list of files that this program writes. Those of version 1 do not hold who was erased.
+pub const VERSION: u32 = 2;
 /// Name of the list.
 const LIST: &str = "backup.json";
 /// Name of the snapshot.
@@ -59,6 +62,14 @@ pub struct Backup {
     pub paused_ms: u64,
     /// Its files.
     pub files: Vec<Stored>,
+}
+
+impl Backup {
+    /// Identity of the log.
+    fn producer(&self) -> Result<u64> {
+        u64::from_str_radix(&self.producer, 16)
+            .map_err(|error| Error::invalid(LIST, format!("producer {:?}: {error}", self.producer)))
+    }
 }
 
 /// One file of a backup.
@@ -92,15 +103,21 @@ pub fn backup(config: &Config, to: &Address, each: &mut dyn FnMut(&Stored)) -> R
         Backend::Redis(shared) => Some(cut::cut(config, shared, producer)?),
         Backend::Embedded => None,
     };
-    let mut tries = 0;
-    loop {
+    let (mut tries, root) = (0, config.log.dir.join(&config.namespace));
+    let made = loop {
         tries += 1;
+        let begun = erase::begun(&root)?;
         match copy(config, &store, producer, cut.as_ref(), each) {
             // A snapshot was replaced, or retention removed a segment: what is there now belongs together again.
             Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound && tries < TRIES => {}
-            other => return other,
+            // The journal says how segments are rewritten, and is of before that.
+            Ok(_) if tries < TRIES && erase::begun(&root)? != begun => {}
+            other => break other?,
         }
-    }
+    };
+    let json = serde_json::to_vec_pretty(&made);
+    store.put(LIST, json.map_err(|error| Error::invalid(LIST, error.to_string()))?)?;
+    Ok(made)
 }
 
 fn copy(
@@ -119,22 +136,35 @@ fn copy(
     if let Some((_, path)) = &snapshot {
         put(store, path, SNAPSHOT.to_owned(), None, &mut files, each)?;
     }
+    let root = config.log.dir.join(&config.namespace);
+    // Before the log: whom it names as erased is in what is copied of that.
+    for (name, path) in erase::FILES.map(|name| (name.to_owned(), root.join(name))) {
+        if let Some(len) = len_of(&path)? {
+            put(store, &path, name, Some(len), &mut files, each)?;
+        }
+    }
     for (stream, folder) in
         [(Stream::Events, config.events_folder()), (Stream::Decisions, config.decisions_folder())]
     {
         // Before the segments are listed: what is on the disk by now is in one of them.
         let mark = Mark::read(&folder);
-        for (first, path) in segments(&folder)? {
-            let synced = mark.filter(|mark| mark.first == first).map(|mark| mark.len);
-            if mark.is_some_and(|mark| first > mark.first) {
+        let all = segments(&folder)?;
+        for (first, path) in &all {
+            if mark.is_some_and(|mark| *first > mark.first) {
                 break;
             }
-            put(store, &path, name(stream, first), synced, &mut files, each)?;
+            let synced = match mark.filter(|mark| mark.first == *first) {
+                Some(mark) => Some(mark.len),
+                // Whatever of the newest one is there by now: it may grow while it is copied.
+                None if all.last().is_some_and(|(newest, _)| newest == first) => len_of(path)?,
+                None => None,
+            };
+            put(store, path, name(stream, *first), synced, &mut files, each)?;
         }
     }
     let (made_ms, namespace) = (time::now(), config.namespace.clone());
     let at = snapshot.map_or(0, |(sequence, _)| sequence);
-    let backup = Backup {
+    Ok(Backup {
         version: VERSION,
         made_ms,
         namespace,
@@ -143,10 +173,16 @@ fn copy(
         positions: positions.iter().map(Position::to_string).collect(),
         paused_ms: cut.map_or(0, |cut| cut.paused.as_millis() as u64),
         files,
-    };
-    let json = serde_json::to_vec_pretty(&backup);
-    store.put(LIST, json.map_err(|error| Error::invalid(LIST, error.to_string()))?)?;
-    Ok(backup)
+    })
+}
+
+/// The length of a file; `None` where there is none.
+fn len_of(path: &Path) -> Result<Option<u64>> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path)(error)),
+    }
 }
 
 /// The newest snapshot of a log of which every section has its sum.

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Backup, LIST, SNAPSHOT, Stored, VERSION, into, sum_of};
+use super::{Backup, LIST, SNAPSHOT, Stored, VERSION, archived, erased, into, sum_of};
 use crate::archive::Store;
 use crate::config::{Backend, Config};
+use crate::erase::{FILES, RESTORING};
 use crate::ingest::snapshots;
 use crate::live::snapshot;
 use crate::log::{Lock, Stream, entries::segments};
@@ -13,9 +14,6 @@ use crate::publish::remote::Address;
 use crate::shared::forwarded::FILE as FORWARDED;
 use crate::types::Position;
 use crate::{Error, Result};
-
-/// Folder, in that of the log, of what is being fetched.
-const DRAFTS: &str = "restoring";
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +24,18 @@ pub struct Restored {
     pub replaced: usize,
     /// Keys that Redis had of the namespace before, and are gone.
     pub removed: usize,
+    /// People who were erased since the backup was made, and are erased again.
+    pub erased: usize,
+    /// Segments of the log that were archived since it was made, and are gone from the archive.
+    pub archived: usize,
 }
 
 /// Puts a backup in the place of a log that has nothing, or of what is there with `force`. The log goes on under its old identity: only one
-/// of the two may from now on.
+/// of the two may from now on. Who was erased there since the backup was made is erased from it, as by a request of now.
 ///
 /// # Errors
 /// [`Error::NotFound`] where there is no backup; [`Error::Locked`] beside a server, [`Error::Store`] for Redis; [`Error::Invalid`] for a backup of another namespace, and
-/// without `force` where there is a log; [`Error::Corrupt`] for a file that is not what was backed up: nothing is changed then.
+/// without `force` where there is a log, or an archive that goes on behind it; [`Error::Corrupt`] for a file that is not what was backed up: nothing is changed then.
 pub fn restore(
     config: &Config,
     from: &Address,
@@ -59,7 +61,7 @@ pub fn restore(
         );
         return Err(Error::invalid(root.display().to_string(), detail));
     }
-    let root = root.join(DRAFTS);
+    let root = root.join(RESTORING);
     clear(&root)?;
     // Beside their places, a log as any other.
     let mut drafts = config.clone();
@@ -71,17 +73,23 @@ pub fn restore(
         fetch(&store, file, &path_of(&backup, file, &drafts)?)?;
         each(file);
     }
-    let removed = match &config.live.backend {
-        Backend::Redis(shared) => into::put(config, shared, &drafts, force)?,
+    let later = archived::Later::than(config, &drafts, &backup)?;
+    later.must_be_none(force)?;
+    let (removed, erased) = match &config.live.backend {
+        Backend::Redis(shared) => {
+            let erased = erased::again(config, &drafts, &backup, into::being_erased(config, shared)?)?;
+            (into::put(config, shared, &drafts, force)?, erased)
+        }
         Backend::Embedded => {
             made_alike(config, &drafts, &backup)?;
-            0
+            (0, erased::again(config, &drafts, &backup, Vec::new())?)
         }
     };
     replace(config, &drafts, &there)?;
+    let archived = later.remove()?;
     clear(&root)?;
     sync(&config.log.dir.join(&config.namespace))?;
-    Ok(Restored { backup, replaced: there.len(), removed })
+    Ok(Restored { backup, replaced: there.len(), removed, erased, archived })
 }
 
 /// Where a file of a backup is fetched to.
@@ -89,9 +97,7 @@ fn path_of(backup: &Backup, file: &Stored, drafts: &Config) -> Result<PathBuf> {
     if file.name != SNAPSHOT {
         return Ok(drafts.log.dir.join(&drafts.namespace).join(&file.name));
     }
-    let producer = u64::from_str_radix(&backup.producer, 16)
-        .map_err(|error| Error::invalid(LIST, format!("producer {:?}: {error}", backup.producer)))?;
-    let at = Position { producer, sequence: backup.snapshot };
+    let at = Position { producer: backup.producer()?, sequence: backup.snapshot };
     Ok(snapshots::folder(drafts).join(snapshots::file_name(at)))
 }
 
@@ -124,12 +130,17 @@ fn read(store: &Store) -> Result<Backup> {
         number.is_some_and(|number| number.len() == 20 && number.bytes().all(|b| b.is_ascii_digit()))
     };
     let plain = |name: &str| {
-        name == SNAPSHOT || of_stream(name, Stream::Events) || of_stream(name, Stream::Decisions)
+        let known = name == SNAPSHOT || FILES.contains(&name);
+        known || of_stream(name, Stream::Events) || of_stream(name, Stream::Decisions)
     };
     match backup.files.iter().find(|file| !plain(&file.name)) {
         None => Ok(backup),
         Some(file) => {
-            let detail = format!("expected names of segments and {SNAPSHOT}, found {:?}", file.name);
+            let detail = format!(
+                "expected names of segments, {SNAPSHOT}, {}, found {:?}",
+                FILES.join(", "),
+                file.name
+            );
             Err(Error::invalid(place, detail))
         }
     }
@@ -171,7 +182,14 @@ fn replace(config: &Config, drafts: &Config, there: &[PathBuf]) -> Result<()> {
         std::fs::remove_file(path).map_err(Error::io(path))?;
     }
     // What Redis has is found out anew.
-    forget(&config.log.dir.join(&config.namespace).join(FORWARDED))?;
+    let [root, fetched] = [config, drafts].map(|config| config.log.dir.join(&config.namespace));
+    forget(&root.join(FORWARDED))?;
+    for name in FILES {
+        match std::fs::rename(fetched.join(name), root.join(name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => forget(&root.join(name))?,
+            other => other.map_err(Error::io(root.join(name)))?,
+        }
+    }
     let folders = [
         (drafts.events_folder(), config.events_folder()),
         (drafts.decisions_folder(), config.decisions_folder()),

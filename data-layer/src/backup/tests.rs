@@ -1,5 +1,6 @@
 //! Laws of backups: what is put back is the state that was; nothing is overwritten unasked; damage changes nothing.
 
+mod erased;
 mod shared;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::types::time::DAY;
 
 const NOW: Millis = 20_000 * DAY;
 
-struct Site(#[expect(dead_code, reason = "its folder goes with it")] tempfile::TempDir, Config);
+struct Site(tempfile::TempDir, Config);
 
 impl Site {
     fn new(toml: &str) -> Self {

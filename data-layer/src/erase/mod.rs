@@ -5,17 +5,26 @@
 //! look for; and what is read in between is read through the plan, as if the rewriting had ended.
 
 mod archives;
+mod entry;
 mod journal;
 mod peers;
 mod plan;
 mod secret;
 mod segments;
+mod servers;
+mod since;
 mod staged;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub use journal::{Erasure, Erasures, Peer, State};
-pub(crate) use peers::Peers;
+pub use entry::{Erasure, Peer, State};
+pub use journal::Erasures;
+pub(crate) use peers::{Peers, being_erased};
 pub use plan::{At, Fate, Plan};
-pub(crate) use worker::{Eraser, Work};
+pub use servers::{Server, forget_server, servers};
+pub(crate) use since::{End, Since, begun, nobody};
+pub(crate) use worker::{Eraser, RESTORING, Work};
+
+/// Names of the files that say who was erased, in the folder of a log: the key before what is hashed under it.
+pub(crate) const FILES: [&str; 2] = [journal::SALT, journal::JOURNAL];

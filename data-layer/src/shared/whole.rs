@@ -44,8 +44,9 @@ impl Partitions {
         let marks = self.marks(&all).await.into_iter().collect::<Result<Vec<Mark>>>()?;
         let after: Vec<(Place, StreamId)> =
             all.iter().zip(&marks).map(|(place, mark)| (*place, mark.at)).collect();
-        if !self.entries(Which::Arrived, &after, 1).await?.is_empty()
-            || !self.have_arrived(&all, &marks).await?
+        // In this order: what was under way may be among what waits a moment later.
+        if !self.have_arrived(&all, &marks).await?
+            || !self.entries(Which::Arrived, &after, 1).await?.is_empty()
         {
             return Ok(None);
         }
@@ -127,7 +128,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// Whether the namespace has anything, save that it is paused.
+    /// Whether the namespace has anything, save that it is paused, and of which servers it is.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -135,7 +136,7 @@ impl Partitions {
         Ok(self.all(true).await?.is_empty())
     }
 
-    /// Removes everything that the namespace has, save that it is paused; how many keys that were.
+    /// Removes everything that the namespace has, save that it is paused, and of which servers it is; how many keys that were.
     ///
     /// # Errors
     /// [`Error::Store`]; it can be done again.
@@ -196,15 +197,16 @@ impl Partitions {
         self.link().run_all(asks).await.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
-    /// Keys of the namespace but those of the pause: all, or some.
+    /// Keys of the namespace but those of the pause, and who has files of the namespace: all, or some.
     async fn all(&self, some: bool) -> Result<Vec<String>> {
         let (pattern, pause) = (format!("{}*", self.keys().prefix()), self.keys().pause());
+        let servers = self.keys().erasures("servers");
         let mut all = Vec::new();
         for node in self.nodes().await? {
             let mut cursor = "0".to_owned();
             loop {
                 let (next, keys) = self.page(&node, &cursor, &pattern).await?;
-                all.extend(keys.into_iter().filter(|key| !key.starts_with(&pause)));
+                all.extend(keys.into_iter().filter(|key| !key.starts_with(&pause) && *key != servers));
                 cursor = next;
                 if cursor == "0" || some && !all.is_empty() {
                     break;
