@@ -194,7 +194,8 @@ fn read(
         let again = runtime.block_on(partitions.settled())?;
         let ends = marks[usize::from(Lane::People.partitions())..].iter();
         let items = ends.zip(tail.at()).all(|(mark, at)| (mark.sent, mark.chain) == (at.ms, at.number));
-        if again.as_ref() == Some(&marks) && items {
+        let here = runtime.block_on(partitions.at_work())?.iter().all(|one| still.contains_key(one));
+        if again.as_ref() == Some(&marks) && items && here {
             let own = still.get(&producer).copied().ok_or_else(|| {
                 Error::invalid(
                     "backup",

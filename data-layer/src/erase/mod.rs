@@ -24,7 +24,7 @@ pub(crate) use peers::{Peers, being_erased};
 pub use plan::{At, Fate, Plan};
 pub use servers::{Server, forget_server, servers};
 pub(crate) use since::{End, Since, begun, nobody};
-pub(crate) use worker::{Eraser, RESTORING, Work};
+pub(crate) use worker::{Eraser, RESTORING, Sweep, Work};
 
 /// Names of the files that say who was erased, in the folder of a log: the key before what is hashed under it.
 pub(crate) const FILES: [&str; 2] = [journal::SALT, journal::JOURNAL];

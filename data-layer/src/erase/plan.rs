@@ -110,6 +110,13 @@ impl Plan {
         Ok((!plan.is_empty()).then_some(plan))
     }
 
+    /// All who are erased, by the names that they had.
+    #[must_use]
+    pub fn people(&self) -> std::collections::HashSet<Person> {
+        let erased = |spans: &Vec<Span>| spans.iter().any(|span| span.erasure.is_some());
+        self.spans.iter().filter(|(_, spans)| erased(spans)).map(|(person, _)| person.clone()).collect()
+    }
+
     /// Whether nobody is left to be erased.
     #[must_use]
     pub fn is_empty(&self) -> bool {

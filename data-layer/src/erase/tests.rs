@@ -3,6 +3,7 @@
 
 mod folder;
 mod shared;
+mod swept;
 
 use std::cell::Cell;
 use std::path::Path;
@@ -60,6 +61,7 @@ fn work(config: &Config) -> Work {
         renew: Box::new(|| Ok(())),
         append: Box::new(|_| Ok(())),
         peers: None,
+        sweep: Box::new(|_, _| Ok(())),
     }
 }
 

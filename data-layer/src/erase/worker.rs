@@ -1,6 +1,7 @@
 //! The thread that rewrites what is on the disk once the erasures asked for are old enough: all of them in one go, with pauses, so that it
 //! stands in nobody's way. It goes on where a process before it ended, and tries again what fails. Not for what becomes of a record: `plan.rs`.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use super::{segments, staged};
 use crate::archive::{Bell, Store};
 use crate::config::Config;
 use crate::log::{Holds, Stream, entries};
-use crate::types::{Event, Millis, time};
+use crate::types::{Event, Millis, Person, time};
 use crate::{Error, Result};
 
 /// How often is looked for something to do, at most and at least.
@@ -34,6 +35,9 @@ pub(crate) const RESTORING: &str = "restoring";
 
 /// Something that somebody else does.
 pub(crate) type Seal = Box<dyn Fn() -> Result<()> + Send>;
+
+/// Takes people out of what servers share, as far as a log asks for it.
+pub(crate) type Sweep = Box<dyn Fn(&HashSet<Person>, u64) -> Result<()> + Send>;
 
 /// What the thread works on.
 pub(crate) struct Work {
@@ -57,6 +61,8 @@ pub(crate) struct Work {
     pub append: Box<dyn Fn(Event) -> Result<()> + Send>,
     /// The other servers, where a Redis is shared.
     pub peers: Option<Peers>,
+    /// Takes out of there what is kept of people beside their state, once what this log asks for up to a sequence counts.
+    pub sweep: Sweep,
 }
 
 /// The running thread; it ends when this is dropped.
@@ -95,7 +101,7 @@ fn run(work: &Work, bell: &Bell) {
     let every = Duration::from_millis(u64::try_from(work.config.log.erase_every).unwrap_or(0));
     let most = if work.peers.is_some() { LOOK_AT_PEERS } else { LOOK.0 };
     let wait = every.clamp(LOOK.1, most);
-    let mut away = false;
+    let (mut away, mut rests) = (false, None::<Instant>);
     while !bell.ended() {
         let looked = work.peers.as_ref().map_or(Ok(()), |peers| peers.look(work, time::now()));
         if let Err(error) = &looked
@@ -104,9 +110,13 @@ fn run(work: &Work, bell: &Bell) {
             tracing::warn!(%error, "erasures of other servers are not known of; trying again");
         }
         away = looked.is_err();
-        let passed = work.erasures.mend().and_then(|()| pass(work, time::now(), &|| bell.ended()));
-        if let Err(error) = passed {
-            tracing::error!(%error, "erasures do not get on; trying again");
+        // Each try ends segments.
+        if rests.is_none_or(|rests| rests <= Instant::now()) {
+            let passed = work.erasures.mend().and_then(|()| pass(work, time::now(), &|| bell.ended()));
+            if let Err(error) = &passed {
+                tracing::error!(%error, "erasures do not get on; trying again");
+            }
+            rests = passed.is_err().then(|| Instant::now() + every.clamp(LOOK.1, LOOK.0));
         }
         if !bell.ended() {
             bell.wait(wait);
@@ -211,6 +221,9 @@ impl Rewriting<'_> {
                 Some(archive) => archive.events(before, each),
                 None => Ok(()),
             })?;
+        // While there is somebody who knows the names.
+        let newest = self.begun.iter().map(|entry| entry.sequence).max().unwrap_or_default();
+        (self.work.sweep)(&plan.people(), newest)?;
         let mut archived = Vec::new();
         for stream in [Stream::Decisions, Stream::Events] {
             if let Some(archive) = &archive {

@@ -177,7 +177,7 @@ impl Ingest {
         let rebuilding = rebuild.as_ref().map(|rebuild| Arc::clone(rebuild.standing()));
         let holds = start::holds(snapshots.as_ref(), rebuilding.as_ref(), sharing.as_ref());
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
-        let (workers, standings) = sealed.start(config, &bell, (&jobs, &admission), snapshots.as_ref())?;
+        let (workers, standings) = sealed.start(config, &bell, (&jobs, &admission), &snapshots, &live)?;
         let clock = start::clock(config, snapshots.as_ref(), &jobs)?;
         let threads = Threads { log, apply, clock, rebuild, sharing, workers };
         Ok(Self {

@@ -10,11 +10,13 @@ use tokio::sync::oneshot;
 use super::admission::{Admission, Lane};
 use super::jobs::{Batch, Job};
 use super::prepare;
+use super::shared::Sweep;
 use super::snapshots::{self, Snapshots};
 use crate::archive::{self, Archivist, Bell, Store, Work};
 use crate::compact::{self, Compactor};
 use crate::config::{Backend, Config};
 use crate::erase::{self, Eraser, Erasures, Peers};
+use crate::live::Live;
 use crate::log::Holds;
 use crate::types::{Event, Schema, time};
 use crate::{Error, Result};
@@ -61,9 +63,11 @@ impl Sealed {
         config: &Config,
         bell: &Arc<Bell>,
         way_in: (&Sender<Job>, &Arc<Admission>),
-        snapshots: Option<&Arc<Snapshots>>,
+        snapshots: &Option<Arc<Snapshots>>,
+        live: &Arc<Live>,
     ) -> Result<(Workers, Standings)> {
-        let (archive, erase) = (self.archive(config, bell)?, self.erase(config, way_in, snapshots)?);
+        let (archive, erase) =
+            (self.archive(config, bell)?, self.erase(config, way_in, snapshots.as_ref(), live)?);
         let workers = Workers { archive, erase, compact: self.compact(config)? };
         let standings = workers.standings();
         Ok((workers, standings))
@@ -106,6 +110,7 @@ impl Sealed {
         config: &Config,
         (jobs, admission): (&Sender<Job>, &Arc<Admission>),
         snapshots: Option<&Arc<Snapshots>>,
+        live: &Arc<Live>,
     ) -> Result<Eraser> {
         let (own, room) = (jobs.clone(), Arc::clone(admission));
         let peers = match &config.live.backend {
@@ -132,9 +137,24 @@ impl Sealed {
             }),
             append: Box::new(move |event| append(event, &own, &room)),
             peers,
+            sweep: sweep(config, live)?,
         };
         Eraser::start(work)
     }
+}
+
+/// Takes people out of what servers share, where they share a Redis.
+fn sweep(config: &Config, live: &Arc<Live>) -> Result<erase::Sweep> {
+    let Backend::Redis(shared) = &config.live.backend else { return Ok(Box::new(|_, _| Ok(()))) };
+    let (sweep, live) = (Sweep::open(config, shared, live.actions())?, Arc::clone(live));
+    Ok(Box::new(move |gone, upto| {
+        let counts = live.applied().sequence;
+        if counts < upto {
+            let detail = format!("record {upto} asks for it, and records up to {counts} count in redis");
+            return Err(Error::invalid("erasure", detail));
+        }
+        sweep.run(gone)
+    }))
 }
 
 /// Puts an event that needs no schema into the log, as one of the past, and waits until it is there.

@@ -7,7 +7,7 @@
 //! | `link` | connection: one server or a cluster, TLS, passwords, time limits, reconnecting |
 //! | `cluster` | which server of a cluster has what |
 //! | `keys` | names of everything in Redis |
-//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua`, `last.lua`, `unpause.lua` |
+//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua`, `last.lua`, `swap.lua`, `unpause.lua` |
 //! | `mark` | how far a partition has come, from every sender |
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
@@ -18,6 +18,7 @@
 //! | `pause` | all outboxes stand still for a while, so that what is in Redis is as of one position of each log |
 //! | `whole` | all of a namespace at once: whether it has settled, what it holds, what is put back |
 //! | `owner`, `work`, `ids` | takes what arrived in a partition: once, whoever sent it |
+//! | `sweep` | what partitions of people keep for a while, dropped before its time |
 //! | `relay`, `message` | what partitions send on to each other |
 //! | `items`, `reach` | the second stream: what happens to items, for every server; how far it reaches back, and for whom |
 //!
@@ -47,6 +48,7 @@ mod relay;
 pub mod routes;
 mod script;
 mod states;
+mod sweep;
 mod trim;
 pub mod whole;
 pub mod work;

@@ -56,6 +56,11 @@ impl Partitions {
 
     /// Whether the last message of each partition of people to each other has arrived there.
     async fn have_arrived(&self, all: &[Place], marks: &[Mark]) -> Result<bool> {
+        self.are_there(&self.awaited(all, marks).await?).await
+    }
+
+    /// From whom to whom partitions of people have sent messages, and the number of the last one for each, of those that stay.
+    pub(super) async fn awaited(&self, all: &[Place], marks: &[Mark]) -> Result<Vec<(Place, Place, u64)>> {
         let senders: Vec<Place> = all
             .iter()
             .zip(marks)
@@ -74,6 +79,11 @@ impl Partitions {
                 awaited.extend(to.map(|to| (*from, to, last)));
             }
         }
+        Ok(awaited)
+    }
+
+    /// Whether messages up to these numbers have arrived.
+    pub(super) async fn are_there(&self, awaited: &[(Place, Place, u64)]) -> Result<bool> {
         let asks = awaited.iter().map(|(from, to, _)| {
             let (key, mut command) = (self.keys().sent(*to), redis::cmd("HGET"));
             command.arg(&key).arg(from.to_string());
@@ -98,6 +108,19 @@ impl Partitions {
         each: &mut dyn FnMut(Kept) -> Result<()>,
         between: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
+        self.each_kept_that(&|_| true, each, between).await
+    }
+
+    /// As [`Partitions::each_kept`], only those that are wanted.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn each_kept_that(
+        &self,
+        wanted: &dyn Fn(&Stored) -> bool,
+        each: &mut dyn FnMut(Kept) -> Result<()>,
+        between: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         let pattern = format!("{}{{p*", self.keys().prefix());
         for node in self.nodes().await? {
             let mut cursor = "0".to_owned();
@@ -106,6 +129,7 @@ impl Partitions {
                 let stored: Vec<(String, Stored)> = keys
                     .into_iter()
                     .filter_map(|key| Some((key.clone(), self.keys().stored(&key)?)))
+                    .filter(|(_, stored)| wanted(stored))
                     .collect();
                 let asks = stored.iter().map(|(key, _)| get(key.clone())).collect();
                 for ((_, stored), answer) in stored.into_iter().zip(self.link().run_all(asks).await) {

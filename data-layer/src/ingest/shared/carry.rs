@@ -98,7 +98,7 @@ impl<'a> Bringing<'a> {
                 // Taken back in one partition, awaited in others.
                 Note::Undone => drop(taken.insert(*key, None)),
                 Note::Awaited => drop(taken.entry(*key).or_insert(None)),
-                Note::Joined(_) | Note::Erased(_) => {}
+                Note::Joined(_) | Note::Erased(..) => {}
             }
         }
         let mut order: Vec<(NoteKey, Noted)> = taken.into_iter().collect();

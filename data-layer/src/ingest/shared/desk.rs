@@ -285,9 +285,13 @@ impl<'a> Desk<'a> {
 
     /// Drops all that is known of a person, and their name from where others hold it.
     fn erase(&mut self, person: &Person, when: When) {
+        let known = self.people.get_mut(person).and_then(|held| held.known.take());
+        let key = note::of_erased(person);
+        let widely = matches!(self.notes.get(&key), Some(Note::Erased(_, true)))
+            || known.as_ref().is_some_and(|known| known.state.ties.more());
         // What others send of them may be under way still.
-        self.note(note::of_erased(person), Note::Erased(when));
-        let Some(known) = self.people.get_mut(person).and_then(|held| held.known.take()) else { return };
+        self.note(key, Note::Erased(when, widely));
+        let Some(known) = known else { return };
         for other in known.state.ties.others() {
             let letter = Letter::Forget { user: other.clone(), name: person.id.clone() };
             self.messages.push(letter.message(&self.work.actions));
@@ -314,7 +318,7 @@ impl<'a> Desk<'a> {
     }
 
     fn was_erased(&self, person: &Person, when: &When) -> bool {
-        matches!(self.notes.get(&note::of_erased(person)), Some(Note::Erased(then)) if when.is_before(then))
+        matches!(self.notes.get(&note::of_erased(person)), Some(Note::Erased(then, _)) if when.is_before(then))
     }
 
     fn note(&mut self, key: NoteKey, note: Note) {

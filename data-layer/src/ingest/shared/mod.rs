@@ -10,9 +10,11 @@ mod note;
 mod people;
 mod run;
 mod standing;
+mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use people::{PeopleWork, Task};
 pub use run::Sharing;
 pub use standing::Standing;
+pub(crate) use sweep::Sweep;

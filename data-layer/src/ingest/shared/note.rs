@@ -16,6 +16,8 @@ const AWAITED: u8 = 2;
 const UNDONE: u8 = 3;
 const JOINED: u8 = 4;
 const ERASED: u8 = 5;
+/// Likewise, where others may hold the name of whom nobody knows.
+const ERASED_WIDELY: u8 = 6;
 
 /// What an interaction did, by ids.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,8 +50,8 @@ pub(super) enum Note {
     Undone,
     /// A life went into that of a user.
     Joined(Id),
-    /// All that was taken of a person before that is forgotten.
-    Erased(When),
+    /// All that was taken of a person before that is forgotten; and whether others may be tied to them of whom their state said nothing.
+    Erased(When, bool),
 }
 
 /// When a server took an event.
@@ -106,8 +108,8 @@ impl Note {
                 wire.0.push(JOINED);
                 wire.text(user.as_str());
             }
-            Self::Erased(when) => {
-                wire.0.push(ERASED);
+            Self::Erased(when, widely) => {
+                wire.0.push(if *widely { ERASED_WIDELY } else { ERASED });
                 put_when(&mut wire, when);
             }
         }
@@ -137,8 +139,10 @@ impl Note {
             AWAITED => Self::Awaited,
             UNDONE => Self::Undone,
             JOINED => Self::Joined(get_id(&mut read)?),
-            ERASED => Self::Erased(get_when(&mut read)?),
-            other => return Err(format!("expected a kind of note from {DONE} to {ERASED}, found {other}")),
+            kind @ (ERASED | ERASED_WIDELY) => Self::Erased(get_when(&mut read)?, kind == ERASED_WIDELY),
+            other => {
+                return Err(format!("expected a kind of note from {DONE} to {ERASED_WIDELY}, found {other}"));
+            }
         };
         if read.is_at_end() { Ok(note) } else { Err("a note is longer than what it holds".to_owned()) }
     }
@@ -217,7 +221,8 @@ mod tests {
             Note::Awaited,
             Note::Undone,
             Note::Joined(id("u")),
-            Note::Erased(When { received_ms: 1_770_000_000_000, producer: 9, sequence: 300 }),
+            Note::Erased(When { received_ms: 1_770_000_000_000, producer: 9, sequence: 300 }, false),
+            Note::Erased(When { received_ms: 1_770_000_000_000, producer: 9, sequence: 301 }, true),
         ];
         for note in notes {
             let bytes = note.encode(&actions);

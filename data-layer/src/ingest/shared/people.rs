@@ -135,6 +135,7 @@ impl Said {
             Self::Letter(letter @ (Letter::Join { .. } | Letter::Tie { .. })) => {
                 Some(note::of_erased(&letter.to()))
             }
+            Self::Event(Event::Erase(event)) => Some(note::of_erased(&event.person)),
             Self::Event(_) | Self::Letter(Letter::Forget { .. }) => None,
         }
     }
