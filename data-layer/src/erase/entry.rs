@@ -19,7 +19,7 @@ pub(super) struct Entry {
     /// The position of the record there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
-    /// Whether the other servers have been told.
+    /// Whether the other servers have been told, of whom this log knows besides where another was asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
     /// When the rewriting began.

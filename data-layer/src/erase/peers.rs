@@ -2,7 +2,10 @@
 //! else, rewrites its own files, and says so. Not for the rewriting: `worker.rs`; not for what Redis keeps of people: the record of the
 //! server that was asked empties that.
 //!
-//! **Invariant:** nothing is rewritten in the log that was asked before all have been told whom it is about.
+//! Whoever finds anonymous people in its own log who turned out to be them tells of those as of an erasure of its own, under the id of the first and its
+//! own log: another server may have what they did.
+//!
+//! **Invariant:** nothing is rewritten in a log before all have been told whom it knows to be meant.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +26,9 @@ use crate::{Error, Result};
 
 /// How long it is known of an erasure that is done how far each server was; each server then knows of its own part.
 const KEPT: Millis = 90 * DAY;
+
+/// Stands in an id between that of the erasure and the log that knows more people.
+const SEPARATOR: char = '+';
 
 /// What is told of an erasure.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -69,6 +75,11 @@ impl Peers {
         for (id, asked) in &asked {
             self.take_up(work, id, asked)?;
         }
+        let taken = work.erasures.open_entries().into_iter().filter(|entry| entry.taken && !entry.told);
+        let taken: Vec<Entry> = taken.map(|entry| Entry { told: true, ..entry }).collect();
+        if !taken.is_empty() {
+            work.erasures.put(taken)?;
+        }
         let own = self.say(work, &told, &asked)?;
         self.close(&told, &asked, &own, now)?;
         work.erasures.know_peers(peers(&told, &asked, self.producer, &own));
@@ -89,20 +100,36 @@ impl Peers {
             }
             let mut people = guests(work, &person)?;
             people.insert(0, person);
-            let what = serde_json::to_string(&Asked { time: entry.time, people });
-            let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
-            self.runtime.block_on(self.partitions.tell_erasure(&id, what))?;
+            self.tell_of(&id, &Asked { time: entry.time, people })?;
             (entry.told, any) = (true, true);
             work.erasures.put([entry])?;
         }
         Ok(any)
     }
 
-    /// Puts what another server was asked for into this log.
+    fn tell_of(&self, id: &str, asked: &Asked) -> Result<()> {
+        let what = serde_json::to_string(asked);
+        let what = what.map_err(|error| Error::invalid("erasure", error.to_string()))?;
+        self.runtime.block_on(self.partitions.tell_erasure(id, what))
+    }
+
+    /// The id under which this server tells of anonymous people that it finds for an erasure.
+    fn id_of_guests(&self, id: &str) -> String {
+        format!("{id}{SEPARATOR}{:016x}", self.producer)
+    }
+
+    /// Puts what another server was asked for into this log, and tells whom this log knows besides.
     fn take_up(&self, work: &Work, id: &str, asked: &Asked) -> Result<()> {
-        if id.parse::<Position>().is_ok_and(|position| position.producer == self.producer) {
+        let (first, by) = id.split_once(SEPARATOR).unwrap_or((id, ""));
+        let by_this = match by {
+            "" => first.parse::<Position>().is_ok_and(|position| position.producer == self.producer),
+            by => u64::from_str_radix(by, 16) == Ok(self.producer),
+        };
+        if by_this {
             return Ok(());
         }
+        let is_new = |entry: Entry| !entry.told && entry.of.as_deref().is_none_or(|of| of == id);
+        let mut new = work.erasures.open_entries().into_iter().any(|entry| entry.taken && is_new(entry));
         for person in &asked.people {
             if work.erasures.taken_up(id, person)? {
                 continue;
@@ -110,6 +137,14 @@ impl Peers {
             (work.append)(Event::Erase(Erase { person: person.clone(), time: asked.time }))?;
             // The journal has it now; else it is put there at the next look, or start.
             work.erasures.taken_up(id, person)?;
+            new = true;
+        }
+        if let (Some(person), true, true) = (asked.people.first(), new, by.is_empty()) {
+            let mut people = guests(work, person)?;
+            people.retain(|guest| !asked.people.contains(guest));
+            if !people.is_empty() {
+                self.tell_of(&self.id_of_guests(id), &Asked { time: asked.time, people })?;
+            }
         }
         Ok(())
     }
@@ -126,6 +161,12 @@ impl Peers {
             let id = entry.of.clone().unwrap_or_else(|| self.id(&entry));
             let least = own.entry(id).or_insert(State::Done);
             *least = (*least).min(entry.state());
+        }
+        // Of whom this log told it needs no record of its own: they are found with whom they turned out to be.
+        for id in asked.keys().filter(|id| id.ends_with(&self.id_of_guests(""))) {
+            let first = id.split(SEPARATOR).next().unwrap_or_default();
+            let state = own.get(first).copied().unwrap_or(State::Done);
+            own.insert(id.clone(), state);
         }
         own.retain(|id, _| asked.contains_key(id));
         for (id, state) in &own {
@@ -190,22 +231,30 @@ fn state(told: &Told, id: &str, producer: u64, this: u64, own: &BTreeMap<String,
     own.get(id).copied().filter(|_| producer == this).unwrap_or_else(other)
 }
 
-/// What all servers are at, by erasure.
+/// What all servers are at, by erasure; with the anonymous people that were found for it.
 fn peers(
     told: &Told,
     asked: &BTreeMap<String, Asked>,
     this: u64,
     own: &BTreeMap<String, State>,
 ) -> BTreeMap<String, (Millis, Vec<Peer>)> {
-    let of = |(id, asked): (&String, &Asked)| {
+    let mut all: BTreeMap<String, (Millis, BTreeMap<u64, State>)> = BTreeMap::new();
+    for (id, asked) in asked {
+        let first = id.split(SEPARATOR).next().unwrap_or_default();
+        let (_, states) = all.entry(first.to_owned()).or_insert_with(|| (asked.time, BTreeMap::new()));
         // Who came after all were done has nothing of it.
         let is_open = !asked.people.is_empty();
         let had_it = |producer: &&u64| is_open || told.states.contains_key(&(id.clone(), **producer));
-        let peer =
-            |producer: &u64| Peer { producer: *producer, state: state(told, id, *producer, this, own) };
-        (id.clone(), (asked.time, told.servers.keys().filter(had_it).map(peer).collect()))
+        for producer in told.servers.keys().filter(had_it) {
+            let least = states.entry(*producer).or_insert(State::Done);
+            *least = (*least).min(state(told, id, *producer, this, own));
+        }
+    }
+    let peer = |(producer, state)| Peer { producer, state };
+    let of = |(id, (time, states)): (String, (Millis, BTreeMap<u64, State>))| {
+        (id, (time, states.into_iter().map(peer).collect()))
     };
-    asked.iter().map(of).collect()
+    all.into_iter().map(of).collect()
 }
 
 /// Anonymous people who turned out to be a user, as this log says it.

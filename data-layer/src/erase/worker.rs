@@ -162,7 +162,7 @@ pub(super) fn pass(work: &Work, now: Millis, ended: &dyn Fn() -> bool) -> Result
 fn due(work: &Work, now: Millis) -> Option<Vec<Entry>> {
     let log = &work.config.log;
     // What is sent again within the window is known by what the log holds of it.
-    let told = |entry: &Entry| work.peers.is_none() || entry.told || entry.taken;
+    let told = |entry: &Entry| work.peers.is_none() || entry.told;
     let settled = |entry: &Entry| entry.began.is_some() || told(entry) && entry.time + log.dedupe < now;
     let waited = |entry: &Entry| entry.began.is_some() || entry.time + log.erase_every < now;
     let due: Vec<Entry> = work.erasures.open_entries().into_iter().filter(settled).collect();

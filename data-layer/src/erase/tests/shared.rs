@@ -63,6 +63,44 @@ fn who_is_erased_on_one_server_is_erased_in_the_files_of_all() {
 }
 
 #[test]
+fn whom_another_log_knows_to_be_meant_is_erased_too() {
+    let Some(redis) = Redis::of(Kind { forgets: true, ..Kind::default() }) else {
+        return not_run("redis-server");
+    };
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [left, right] = [0, 1].map(|at| server(&redis, folders[at].path()));
+    let send = |server: &Ingest, body: &str| {
+        let form = crate::ingest::Form::Json;
+        let receipt =
+            futures::executor::block_on(server.submit(body.as_bytes(), form, NOW).unwrap()).unwrap();
+        assert_eq!(receipt.accepted, 1);
+        while server.live().applied().sequence < receipt.position.sequence {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    // What they did is in one log, who they are in the other, and it is asked of the first.
+    send(
+        &left,
+        &format!(
+            r#"[{{"type":"interaction","anonymous":"{GUEST}","item":"i","action":"click","time":{NOW}}}]"#
+        ),
+    );
+    send(&right, &format!(r#"[{{"type":"identify","anonymous":"{GUEST}","user":"{GONE}","time":{NOW}}}]"#));
+    while servers(&config_of(folders[0].path())).unwrap().len() < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let asked = erase(&left, GONE, NOW);
+    wait_for(&left, asked);
+    for (server, folder) in [left, right].into_iter().zip(&folders) {
+        assert_eq!(server.erasures().pending(), 0);
+        server.close().unwrap();
+        for name in [GONE, GUEST] {
+            assert_eq!(holding(folder.path(), name), Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_redis_lost_of_an_erasure_is_told_again() {
     let Some(redis) = Redis::of(Kind { forgets: true, ..Kind::default() }) else {
         return not_run("redis-server");
