@@ -1,5 +1,6 @@
-//! What a start from a snapshot costs: writing the whole live side down while events go on being applied, the longest time for which applying
-//! waits for that, and reading it back on all cores. The claim: ready in less than 30 s with 10,000,000 items.
+//! What a start from a snapshot costs: writing the whole live side down while events go on being applied and items read, how long groups of events
+//! and reads take meanwhile and without, and reading it back on all cores. The claims: ready in less than 30 s with 10,000,000 items; nobody waits
+//! more than about a millisecond for a snapshot.
 //!
 //! Data: `ITEMS` items (default 1,000,000) of `FIELDS` attributes (default 20: numbers, texts, a tag list), one in five with counters, and
 //! `PEOPLE` people (default 100,000) of 20 actions with ids. The limit beside it, in the same run: reading the bytes of the file, and
@@ -8,7 +9,7 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::io::BufWriter;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use data_layer::Actions;
@@ -81,6 +82,63 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), made)
 }
 
+/// What one thread that applies a group of 100 events on random items every 5 ms waited for each, and one that reads as a request does, every 0.3 ms,
+/// while something else is done.
+fn beside<T>(
+    live: &Live,
+    last: &mut u64,
+    (items, people): (usize, usize),
+    work: impl FnOnce() -> T,
+) -> ([Vec<Duration>; 2], T) {
+    let done = AtomicBool::new(false);
+    let ended = || done.load(Ordering::Acquire);
+    std::thread::scope(|scope| {
+        let groups = scope.spawn(|| {
+            let mut took = Vec::new();
+            while !ended() {
+                let first = *last as usize * 31;
+                let group: Vec<Event> = (first..first + 100).map(|n| act(n, items, people)).collect();
+                took.push(timed(|| apply(live, last, group.into_iter())).0);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            took
+        });
+        let reads = scope.spawn(|| {
+            let (mut took, mut n) = (Vec::new(), 0usize);
+            while !ended() {
+                n = n.wrapping_add(7919);
+                let who = Person::user(id(format!("user-{:07}", n % people.max(1))));
+                let read = || {
+                    black_box(live.person(&who));
+                    let items = live.items();
+                    (n..n + 20).for_each(|n| _ = black_box(items.row((n % items.len()) as u32)));
+                };
+                took.push(timed(read).0);
+                std::thread::sleep(Duration::from_micros(300));
+            }
+            took
+        });
+        let made = work();
+        done.store(true, Ordering::Release);
+        ([groups.join().expect("applied"), reads.join().expect("read")], made)
+    })
+}
+
+/// Middle, far and longest of what was measured.
+fn spread(took: &mut [Duration]) -> String {
+    took.sort_unstable();
+    let at = |share: f64| took.get((took.len() as f64 * share) as usize).or(took.last());
+    let ms = |share| at(share).map_or(0.0, |took| took.as_secs_f64() * 1e3);
+    format!(
+        "{:.3} ms, p99 {:.3}, p99.9 {:.3}, longest {:.3} (of {})",
+        ms(0.5),
+        ms(0.99),
+        ms(0.999),
+        ms(1.0),
+        took.len()
+    )
+}
+
 fn main() {
     // `cargo test --benches` only makes sure that it runs.
     let small = std::env::args().any(|arg| arg == "--test");
@@ -101,34 +159,28 @@ fn main() {
     println!("{items} items of {fields} attributes, {people} people of 20 actions, {} deeds", people * 20);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("start.snapshot");
-    let (done, slowest) = (AtomicBool::new(false), AtomicU64::new(0));
     let maker = Maker::default();
-    let (written, applied) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            let before = last;
-            let mut at = last;
-            while !done.load(Ordering::Acquire) {
-                let start = Instant::now();
-                let first = (before + at) as usize;
-                apply(&live, &mut at, (first..first + 100).map(|n| act(n, items, people)));
-                slowest.fetch_max(start.elapsed().as_micros() as u64, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            at - before
-        });
+    let size = (items, people);
+    let quiet_for = Duration::from_secs(if small { 0 } else { asked("QUIET", 4) as u64 });
+    let (quiet, ()) = beside(&live, &mut last, size, || std::thread::sleep(quiet_for));
+    let (taking, written) = beside(&live, &mut last, size, || {
         let mut to = BufWriter::with_capacity(1 << 20, File::create(&path).expect("a file"));
-        let written = write(&live, &maker, || Ok(Vec::new()), &mut to, &path, Limits::default());
-        done.store(true, Ordering::Release);
-        (written.expect("written"), other.join().expect("applied"))
+        write(&live, &maker, || Ok(Vec::new()), &mut to, &path, Limits::default()).expect("written")
     });
     println!(
-        "written in {:.1} s, {:.0} MB, {:.0} bytes an item; applying waited {:.2} ms at the longest, a group of 100 took {:.2} ms at most ({applied} meanwhile)",
+        "written in {:.1} s, {:.0} MB, {:.0} bytes an item; applying was held up for {:.2} ms at once at the longest",
         written.took.as_secs_f64(),
         written.bytes as f64 / 1e6,
         written.bytes as f64 / items as f64,
         written.longest_pause.as_secs_f64() * 1e3,
-        slowest.load(Ordering::Relaxed) as f64 / 1e3,
     );
+    for (name, [mut groups, mut reads]) in [("without a snapshot", quiet), ("while it is written", taking)] {
+        println!(
+            "{name}: groups of 100 events took {}; reads of 20 items and a person took {}",
+            spread(&mut groups),
+            spread(&mut reads)
+        );
+    }
     drop(live);
     let (raw, _) = timed(|| black_box(std::fs::read(&path).expect("read").len()));
     let (sums, _) = timed(|| black_box(verify(&path).expect("sound")));

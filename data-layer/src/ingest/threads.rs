@@ -29,6 +29,8 @@ impl Threads {
     pub(super) fn close(self, jobs: &Sender<Job>) -> Result<()> {
         let Self { log, apply, clock, rebuild, sharing, workers } = self;
         let Workers { archive, erase, compact } = workers;
+        // Some of them wait for a snapshot.
+        clock.iter().for_each(Clockwork::hurry);
         // What they have not rewritten they do at the next start.
         drop((erase, compact));
         // It asks the log thread; what it has not done the next start begins again.

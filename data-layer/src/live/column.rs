@@ -1,7 +1,10 @@
 //! One attribute of all items: typed values and, beside each, when and by whom it was said. Merge is per value.
 
+use std::ops::Range;
+
 use super::dictionary::Dictionary;
 use super::merge::Stamp;
+use super::snapshot::copy;
 use crate::types::{Value, ValueType};
 
 /// One value as it lies in a column; strings are codes of the dictionary.
@@ -174,6 +177,36 @@ impl Column {
             Data::Vector(v) => v.resize_with(len, Box::default),
             Data::Geo(v) => v.resize(len, (0.0, 0.0)),
         }
+    }
+
+    /// Adds what another column of this type has of a range, nothing where it is shorter; how many bytes of values lie elsewhere.
+    pub(super) fn copy(&mut self, from: Option<&Self>, range: &Range<usize>) -> usize {
+        fn lists<T: Clone>(to: &mut Vec<Box<[T]>>, from: &[Box<[T]>], range: &Range<usize>) -> usize {
+            let before = to.len();
+            copy(to, from, range, Box::default());
+            to[before..].iter().map(|list| 16 + size_of_val(&**list)).sum()
+        }
+        let len = self.stamps.len() + range.len();
+        let mut heap = 0;
+        if let Some(from) = from {
+            match (&mut self.data, &from.data) {
+                (Data::Bool(to), Data::Bool(from)) => copy(to, from, range, false),
+                (Data::Int(to), Data::Int(from)) => copy(to, from, range, 0),
+                (Data::Float(to), Data::Float(from)) => copy(to, from, range, 0.0),
+                (Data::String(to), Data::String(from)) => copy(to, from, range, 0),
+                (Data::Strings(to), Data::Strings(from)) => heap = lists(to, from, range),
+                (Data::Vector(to), Data::Vector(from)) => heap = lists(to, from, range),
+                (Data::Geo(to), Data::Geo(from)) => copy(to, from, range, (0.0, 0.0)),
+                // One of another type has nothing for this one.
+                _ => {
+                    self.grow(len);
+                    return 0;
+                }
+            }
+            copy(&mut self.stamps, &from.stamps, range, Stamp::NEVER);
+        }
+        self.grow(len);
+        heap
     }
 
     fn put(&mut self, at: usize, value: &Value, words: &mut Dictionary) {

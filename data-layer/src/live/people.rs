@@ -2,11 +2,12 @@
 //! passes the same contract suite (`contract.rs`). What changes a state is in `ingest/`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
+use rustc_hash::FxHashMap;
 
 use super::user::UserState;
 use crate::Result;
@@ -18,8 +19,8 @@ pub trait People: Send + Sync {
     fn read<'a>(&'a self, who: &'a [Person]) -> BoxFuture<'a, Result<Vec<Option<Arc<UserState>>>>>;
 }
 
-/// Shards of the map, so that readers and the writer seldom meet.
-const SHARDS: usize = 64;
+/// Shards of the map, so that readers and the writer seldom meet, and copying who is in one is soon done: 10,000 of 10,000,000 people.
+const SHARDS: usize = 1024;
 
 /// A state and, where something they did can be taken back, the number under which that is known.
 #[derive(Debug, Clone, Default)]
@@ -42,17 +43,9 @@ type Shard = RwLock<HashTable<Entry>>;
 /// People of one shard with their states, which change no more.
 pub(crate) type Copied = Vec<(Person, Kept)>;
 
-/// What a snapshot has of one shard.
-#[derive(Debug, Default)]
-enum Spared {
-    /// No snapshot is taken, or it has it.
-    #[default]
-    No,
-    /// It is still to be copied.
-    Wanted,
-    /// It was about to change.
-    Held(Copied),
-}
+/// What a snapshot has of one shard: `None` where none is taken, or it has all of it; else who was about to change, as they were. `None` of
+/// whom it has, and of who was not known.
+type Spared = Option<FxHashMap<Person, Option<Kept>>>;
 
 /// User state in this process.
 #[derive(Debug)]
@@ -60,6 +53,8 @@ pub struct EmbeddedPeople {
     shards: Vec<Shard>,
     sparing: AtomicBool,
     spared: Vec<Mutex<Spared>>,
+    /// How many people are held for a snapshot.
+    held: AtomicUsize,
 }
 
 impl Default for EmbeddedPeople {
@@ -68,6 +63,7 @@ impl Default for EmbeddedPeople {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             sparing: AtomicBool::new(false),
             spared: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            held: AtomicUsize::new(0),
         }
     }
 }
@@ -96,7 +92,7 @@ impl EmbeddedPeople {
     /// Changes what is known of a person, who is known from now on. A state that somebody reads just now is copied first.
     pub(crate) fn change<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> R {
         let hash = person.hash();
-        let mut people = self.writing(place(hash));
+        let mut people = self.writing(hash, person);
         let entry = people.entry(spread(hash), same(hash, person), |entry| spread(entry.hash));
         let new = || Entry { hash, person: person.clone(), kept: Kept::default() };
         change(&mut entry.or_insert_with(new).into_mut().kept)
@@ -105,21 +101,25 @@ impl EmbeddedPeople {
     /// As [`EmbeddedPeople::change`], of somebody who is known.
     pub(crate) fn change_known<R>(&self, person: &Person, change: impl FnOnce(&mut Kept) -> R) -> Option<R> {
         let hash = person.hash();
-        let mut people = self.writing(place(hash));
+        let mut people = self.writing(hash, person);
         people.find_mut(spread(hash), same(hash, person)).map(|entry| change(&mut entry.kept))
     }
 
     /// Changes what is known of everybody, one shard after another.
     pub(crate) fn change_all(&self, mut change: impl FnMut(&Person, &mut Kept)) {
-        for shard in 0..SHARDS {
-            self.writing(shard).iter_mut().for_each(|entry| change(&entry.person, &mut entry.kept));
+        for (at, shard) in self.shards.iter().enumerate() {
+            let mut people = shard.write();
+            if self.sparing.load(Ordering::Acquire) {
+                people.iter().for_each(|entry| self.hold(at, &entry.person, Some(&entry.kept)));
+            }
+            people.iter_mut().for_each(|entry| change(&entry.person, &mut entry.kept));
         }
     }
 
     /// Drops a person; what was known.
     pub(crate) fn forget(&self, person: &Person) -> Option<Kept> {
         let hash = person.hash();
-        let mut people = self.writing(place(hash));
+        let mut people = self.writing(hash, person);
         let found = people.find_entry(spread(hash), same(hash, person)).ok()?;
         Some(found.remove().0.kept)
     }
@@ -147,48 +147,72 @@ impl EmbeddedPeople {
         other
     }
 
-    /// From now on each shard stays to be had as it is, until it was taken or [`EmbeddedPeople::spare_no_more`]. Nobody may change
+    /// From now on everybody stays to be had as they are, until they were taken or [`EmbeddedPeople::spare_no_more`]. Nobody may change
     /// people meanwhile.
     pub(crate) fn spare(&self) {
-        self.spared.iter().for_each(|spared| *spared.lock() = Spared::Wanted);
+        self.spared.iter().for_each(|spared| *spared.lock() = Some(FxHashMap::default()));
         self.sparing.store(true, Ordering::Release);
     }
 
-    /// A shard as it was at [`EmbeddedPeople::spare`]; `None` behind the last.
+    /// How many people have changed since, and are held as they were.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Those of a shard who are held, and no longer are; `None` behind the last shard.
+    pub(crate) fn take_held(&self, shard: usize) -> Option<Copied> {
+        let mut spared = self.spared.get(shard)?.lock();
+        let held = spared.iter_mut().flatten();
+        let copied: Copied =
+            held.filter_map(|(person, kept)| kept.take().map(|kept| (person.clone(), kept))).collect();
+        self.held.fetch_sub(copied.len(), Ordering::AcqRel);
+        Some(copied)
+    }
+
+    /// Those of a shard who were not taken before, as they were at [`EmbeddedPeople::spare`]; `None` behind the last.
     pub(crate) fn take_spared(&self, shard: usize) -> Option<Copied> {
         let people = self.shards.get(shard)?.read();
-        Some(match std::mem::take(&mut *self.spared[shard].lock()) {
-            Spared::Held(copied) => copied,
-            Spared::Wanted => copied(&people),
-            Spared::No => Copied::new(),
-        })
+        let Some(known) = self.spared[shard].lock().take() else { return Some(Copied::new()) };
+        let mut copied = Copied::with_capacity(people.len());
+        let unchanged = people.iter().filter(|entry| !known.contains_key(&entry.person));
+        copied.extend(unchanged.map(|entry| (entry.person.clone(), entry.kept.clone())));
+        drop(people);
+        let before = copied.len();
+        copied.extend(known.into_iter().filter_map(|(person, kept)| Some((person, kept?))));
+        self.held.fetch_sub(copied.len() - before, Ordering::AcqRel);
+        Some(copied)
     }
 
     /// Keeps nothing for a snapshot any more.
     pub(crate) fn spare_no_more(&self) {
         self.sparing.store(false, Ordering::Release);
-        self.spared.iter().for_each(|spared| *spared.lock() = Spared::No);
+        self.spared.iter().for_each(|spared| *spared.lock() = None);
+        self.held.store(0, Ordering::Release);
     }
 
-    /// A shard that is about to change.
-    fn writing(&self, shard: usize) -> RwLockWriteGuard<'_, HashTable<Entry>> {
-        let people = self.shards[shard].write();
+    /// The shard of somebody who is about to change.
+    fn writing(&self, hash: u64, person: &Person) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+        let people = self.shard(hash).write();
         if self.sparing.load(Ordering::Acquire) {
-            let mut spared = self.spared[shard].lock();
-            if matches!(*spared, Spared::Wanted) {
-                *spared = Spared::Held(copied(&people));
-            }
+            let known = people.find(spread(hash), same(hash, person));
+            self.hold(place(hash), person, known.map(|entry| &entry.kept));
         }
         people
+    }
+
+    /// Holds somebody for a snapshot, who is as they were or not known. Called under the write lock of the shard.
+    fn hold(&self, shard: usize, person: &Person, kept: Option<&Kept>) {
+        if let Some(spared) = &mut *self.spared[shard].lock()
+            && !spared.contains_key(person)
+        {
+            spared.insert(person.clone(), kept.cloned());
+            self.held.fetch_add(kept.iter().count(), Ordering::AcqRel);
+        }
     }
 
     fn shard(&self, hash: u64) -> &Shard {
         &self.shards[place(hash)]
     }
-}
-
-fn copied(people: &HashTable<Entry>) -> Copied {
-    people.iter().map(|entry| (entry.person.clone(), entry.kept.clone())).collect()
 }
 
 /// Which shard somebody is in.

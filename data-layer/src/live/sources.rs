@@ -23,6 +23,13 @@ pub(super) struct Source {
     pub(super) open: BTreeMap<String, Half>,
 }
 
+impl Source {
+    /// It, but for the items that it named.
+    pub(super) fn without_items(&self) -> Self {
+        Self { name: self.name.clone(), named: Vec::new(), cut: self.cut, open: self.open.clone() }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Half {
     Begun(Millis),

@@ -117,18 +117,15 @@ pub(super) struct Near {
 }
 
 impl Near {
-    /// Puts together what `total` and [`Near::neighbours`] gave.
+    /// Puts together what [`Near::parts`] gave.
     pub(super) fn of(id: Id, total: Sums<u64>, list: Vec<Neighbour>) -> Self {
         let (items, sums) = list.into_iter().map(|n| (n.item, n.sums)).unzip();
         Self { id, total, items, sums }
     }
 
-    /// All neighbours in order of the ordinal.
-    pub(super) fn neighbours(&self) -> Vec<Neighbour> {
-        let mut all: Vec<Neighbour> =
-            self.list().map(|(item, sums)| Neighbour { item, sums: *sums }).collect();
-        all.sort_unstable_by_key(|neighbour| neighbour.item);
-        all
+    /// What all pairs come to, and its neighbours, in no order.
+    pub(super) fn parts(&self) -> (Sums<u64>, Vec<Neighbour>) {
+        (self.total, self.list().map(|(item, sums)| Neighbour { item, sums: *sums }).collect())
     }
 
     fn list(&self) -> impl Iterator<Item = (Ordinal, &Sums<u32>)> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ingest::consumer::together::ByItem;
 use crate::ingest::consumer::{self, Effect, Stores};
 use crate::live::Live;
+use crate::live::snapshot::Facet;
 
 /// Effects that are applied under one write lock; readers get in between.
 const SLICE: usize = 256;
@@ -17,15 +18,17 @@ impl Live {
         }
         let Some(pairing) = &self.keep.together else { return };
         for slice in pairs.gather(effects, &self.keep).chunks(SLICE) {
+            self.room();
             let (items, mut lists) = (self.items.write(), self.lists.write());
             for half in slice {
-                self.spare(half.item(), &items, &lists);
+                self.spare(half.item(), &[Facet::Paired], &items, &lists);
                 lists.together.add_one(half, pairing, &self.ids);
             }
         }
     }
 
     fn apply_some(&self, effects: &[Effect<'_>], wanted: impl Fn(&Effect<'_>) -> bool) {
+        self.room();
         let (mut items, mut lists) = (self.items.write(), self.lists.write());
         let (items, lists) = (&mut *items, &mut *lists);
         // Whatever was named exists, though nothing follows from it.

@@ -90,6 +90,7 @@ impl Live {
     }
 
     fn apply_people<'e>(&self, records: &'e [Record], deeds: &mut Deeds, effects: &mut Vec<Effect<'e>>) {
+        self.room();
         let (people, ids, actions, keep) = (&self.people, &*self.ids, &*self.actions, &*self.keep);
         let mut side = PeopleSide { people, ids, deeds, actions, keep, touched: None };
         records.iter().for_each(|record| side.record(record, effects));

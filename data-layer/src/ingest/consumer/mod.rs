@@ -15,6 +15,7 @@ mod users;
 
 use crate::config::{ActionId, Actions, Keep, Part};
 use crate::live::counters::Count;
+use crate::live::snapshot::Facet;
 use crate::live::together::Pair;
 use crate::live::{Deed, Ids, ItemTable, Lists, Live, Side, Tie, UserState};
 use crate::types::event::Load;
@@ -92,18 +93,23 @@ pub enum Effect<'a> {
 }
 
 impl Effect<'_> {
-    /// Items that exist and of which what is known changes by it. A load changes only what follows from what sources said.
+    /// Items that exist and of which what is known changes by it, and what of it. A load changes only what follows from what sources said.
     #[must_use]
-    pub fn touches(&self, items: &ItemTable) -> [Option<Ordinal>; 2] {
+    pub(crate) fn touches(&self, items: &ItemTable) -> ([Option<Ordinal>; 2], &'static [Facet]) {
+        const COUNTED: &[Facet] = &[Facet::Counted];
+        const PAIRED: &[Facet] = &[Facet::Paired];
         match self {
-            Self::Item(event) => [items.ids().ordinal(event.id.as_str()), None],
-            Self::Load(_) | Self::Schema(_) => [None, None],
-            Self::Did(deed) | Self::Undone(deed) => [Some(deed.item), None],
-            Self::Saw { item, .. } | Self::Counted { item, .. } | Self::Shown { item, .. } => {
-                [Some(*item), None]
+            // When it was created is in its row, its kind in the list of what is done most.
+            Self::Item(event) => {
+                ([items.ids().ordinal(event.id.as_str()), None], &[Facet::Told, Facet::Counted])
             }
-            Self::Paired(pair) => pair.items.map(Some),
-            Self::Neared(pair) => [Some(pair.items[0]), None],
+            Self::Load(_) | Self::Schema(_) => ([None, None], &[]),
+            Self::Did(deed) | Self::Undone(deed) => ([Some(deed.item), None], COUNTED),
+            Self::Saw { item, .. } | Self::Counted { item, .. } | Self::Shown { item, .. } => {
+                ([Some(*item), None], COUNTED)
+            }
+            Self::Paired(pair) => (pair.items.map(Some), PAIRED),
+            Self::Neared(pair) => ([Some(pair.items[0]), None], PAIRED),
         }
     }
 }
@@ -203,8 +209,9 @@ consumers![
 
 /// As [`on_items`], of a live side whose stores these are: a snapshot that is being taken has first what is about to change.
 pub fn affect(live: &Live, effect: &Effect<'_>, stores: &mut Stores<'_>) {
-    for item in effect.touches(stores.items).into_iter().flatten() {
-        live.spare(item, stores.items, stores.lists);
+    let (items, facets) = effect.touches(stores.items);
+    for item in items.into_iter().flatten() {
+        live.spare(item, facets, stores.items, stores.lists);
     }
     on_items(effect, stores);
 }

@@ -137,6 +137,7 @@ impl Live {
         let _deeds = self.deeds.lock();
         for (place, happened) in &all {
             for chunk in happened.chunks(CHUNK) {
+                self.room();
                 let (mut items, mut lists) = (self.items.write(), self.lists.write());
                 for happened in chunk {
                     self.happen(happened, *place, &mut items, &mut lists)?;

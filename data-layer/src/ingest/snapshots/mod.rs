@@ -8,7 +8,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -109,6 +109,8 @@ pub struct Snapshots {
     taken: Taken,
     /// Of whoever takes one.
     one: Mutex<()>,
+    /// Set when this server ends: what is being taken is given up, and begun anew with less time.
+    ends: Arc<AtomicBool>,
 }
 
 impl Holds for Snapshots {
@@ -139,7 +141,7 @@ impl Snapshots {
         let sort = if is_shared(config) { Sort::Items } else { Sort::Log };
         let place = Place::open(folder(config), sort, config.live.snapshots.keep, store(config)?, loaded)?;
         let maker = Mutex::new((maker, false));
-        Ok(Self { place, maker, live, taken: Taken::default(), one: Mutex::new(()) })
+        Ok(Self { place, maker, live, taken: Taken::default(), one: Mutex::new(()), ends: Arc::default() })
     }
 
     /// The oldest that is kept.
@@ -150,6 +152,11 @@ impl Snapshots {
     /// Whether a new server could start from none of those that are kept.
     pub(super) fn lacks_copy(&self) -> bool {
         self.place.lacks_copy()
+    }
+
+    /// As long as it takes, unless this server ends.
+    fn limits(&self) -> Limits {
+        Limits { stop: Some(Arc::clone(&self.ends)), ..Limits::default() }
     }
 
     /// Counts since the start.
@@ -203,12 +210,12 @@ impl Snapshots {
     /// The state was made anew: a snapshot says so at once, or a restart would make it again.
     pub(super) fn made_anew(&self, maker: Maker, remembered: impl FnOnce() -> Option<Dedupe>) {
         *self.maker.lock() = (maker, true);
-        drop(self.take(remembered, Limits::default()));
+        drop(self.take(remembered, self.limits()));
     }
 
     /// Takes one now and drops all that are older: what was erased meanwhile is in none of them.
     pub(super) fn renew(&self, remembered: impl FnOnce() -> Option<Dedupe>) -> Result<()> {
-        self.take(remembered, Limits::default())?;
+        self.take(remembered, self.limits())?;
         let _one = self.one.lock();
         self.place.keep(1, self.live.applied().producer)
     }
@@ -245,7 +252,7 @@ impl Clockwork {
                     }
                 }
                 // What failed was said; the next try is when the time comes again.
-                drop(own.take(|| ask(&jobs), Limits::default()));
+                drop(own.take(|| ask(&jobs), own.limits()));
                 until = Instant::now() + every;
             }
         };
@@ -253,14 +260,20 @@ impl Clockwork {
         Ok(Self { snapshots, bell, thread })
     }
 
+    /// Gives up what is being taken: this server ends, and takes a last one then.
+    pub(super) fn hurry(&self) {
+        self.snapshots.ends.store(true, Ordering::Release);
+    }
+
     /// Takes the last one, with what the log thread has left, and ends.
     pub(super) fn close(mut self, remembered: Dedupe) {
         self.end();
-        let limits = Limits { until: Some(Instant::now() + AT_CLOSE) };
+        let limits = Limits { until: Some(Instant::now() + AT_CLOSE), ..Limits::default() };
         drop(self.snapshots.take(|| Some(remembered), limits));
     }
 
     fn end(&mut self) {
+        self.hurry();
         *self.bell.0.lock() = true;
         self.bell.1.notify_all();
         if let Some(thread) = self.thread.take()

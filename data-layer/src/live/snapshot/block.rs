@@ -1,20 +1,17 @@
-//! A block of items as bytes: all that is known of each, column by column. How they are read is `unblock.rs`'s. Numbers of items, texts and actions are those of the file. Not for
-//! ids and texts themselves.
+//! Pieces of items as bytes. How they are read is `unblock.rs`'s. Numbers of items, texts and actions are those of the file. Not for ids and
+//! texts themselves.
 
-use std::ops::Range;
-
-use super::super::Lists;
 use super::super::codec::parts::write_series;
 use super::super::codec::wire::Wire;
 use super::super::column::Cell;
 use super::super::counters::Counters;
-use super::super::items::{ItemTable, Serving};
+use super::super::items::Serving;
 use super::super::merge::Stamp;
 use super::super::row::Row;
+use super::super::sum::Buckets;
+use super::frame::Kind;
+use super::piece::{Count, NearParts, Piece, Told};
 use crate::types::{Millis, Ordinal};
-
-/// Items of one block.
-pub(super) const BLOCK: usize = 512;
 
 /// Something was said.
 pub(super) const SAID: u8 = 1;
@@ -29,52 +26,68 @@ pub(super) const UNSOURCED: u8 = 4;
 pub(super) const FROM: u8 = 8;
 pub(super) const UNTIL: u8 = 16;
 
-/// A block of items; those of the range that the table does not have yet are only named.
-pub(super) fn encode(items: &ItemTable, lists: &Lists, columns: &[usize], range: Range<usize>) -> Vec<u8> {
-    let mut wire = Wire(Vec::with_capacity(range.len() * 96));
-    wire.count(range.start);
-    wire.count(range.len());
-    let mut last = vec![Stamp::NEVER; range.len()];
-    let kind = |at: usize| items.kinds.get(at).copied();
-    write_stamps(&mut wire, &range, &mut last, |at| kind(at).map_or(Stamp::NEVER, |(_, stamp)| stamp));
-    let kinds = range.clone().map(|at| kind(at).map_or(0, |(code, _)| code + 1));
-    kinds.for_each(|code| wire.unsigned(code.into()));
-    let said = |at: usize| items.serving.get(at).map_or(Stamp::NEVER, |serving| serving.deleted.stamp);
-    write_stamps(&mut wire, &range, &mut last, said);
-    range.clone().for_each(|at| write_serving(&mut wire, items.serving.get(at)));
-    for at in range.clone() {
-        write_row(&mut wire, items.rows.get(at));
-        wire.unsigned(items.impressions.get(at).copied().unwrap_or(0).into());
-        write_counters(&mut wire, items.counters.get(at));
+/// A piece as a section.
+pub(super) fn encode(piece: Piece) -> (Kind, Vec<u8>) {
+    let mut wire = Wire::default();
+    match piece {
+        Piece::Told(told) => {
+            wire.0.reserve(told.numbers.len() * 96);
+            write_told(&mut wire, &told);
+            (Kind::Items, wire.0)
+        }
+        Piece::Counted(counted) => {
+            write_numbers(&mut wire, counted.iter().map(|(item, _)| *item));
+            counted.iter().for_each(|(_, count)| write_count(&mut wire, count));
+            (Kind::Counts, wire.0)
+        }
+        Piece::Paired(paired) => {
+            write_numbers(&mut wire, paired.iter().map(|(item, _)| *item));
+            paired.into_iter().for_each(|(_, near)| write_near(&mut wire, near));
+            (Kind::Near, wire.0)
+        }
     }
-    for (number, column) in columns.iter().enumerate() {
-        let Some(column) = items.columns.get(*column) else { continue };
-        let stamp = |at: usize| column.stamps.get(at).copied().unwrap_or(Stamp::NEVER);
-        if range.clone().any(|at| stamp(at).said()) {
+}
+
+/// How many, and each by how far it is behind the one after the one before.
+fn write_numbers(wire: &mut Wire, numbers: impl ExactSizeIterator<Item = Ordinal>) {
+    wire.count(numbers.len());
+    let mut next = 0;
+    for number in numbers {
+        wire.signed(i128::from(number) - next);
+        next = i128::from(number) + 1;
+    }
+}
+
+fn write_told(wire: &mut Wire, told: &Told) {
+    write_numbers(wire, told.numbers.iter().copied());
+    let mut last = vec![Stamp::NEVER; told.numbers.len()];
+    write_stamps(wire, &mut last, told.kinds.iter().map(|(_, stamp)| *stamp));
+    // 0 is an item that was only named.
+    told.kinds.iter().for_each(|(code, _)| wire.unsigned(code.wrapping_add(1).into()));
+    write_stamps(wire, &mut last, told.serving.iter().map(|serving| serving.deleted.stamp));
+    told.serving.iter().for_each(|serving| write_serving(wire, serving));
+    for (number, column) in &told.columns {
+        if column.stamps.iter().any(Stamp::said) {
             wire.count(number + 1);
-            write_stamps(&mut wire, &range, &mut last, stamp);
-            range.clone().filter_map(|at| column.cell(at)).for_each(|cell| write_cell(&mut wire, cell));
+            write_stamps(wire, &mut last, column.stamps.iter().copied());
+            (0..last.len()).filter_map(|at| column.cell(at)).for_each(|cell| write_cell(wire, cell));
         }
     }
     wire.count(0);
-    for source in &items.sources.list {
-        let named = |at: usize| source.named.get(at).copied().unwrap_or(Millis::MIN);
-        let many = range.clone().filter(|at| named(*at) != Millis::MIN).count();
-        wire.count(many);
-        for at in range.clone().filter(|at| named(*at) != Millis::MIN) {
-            wire.count(at - range.start);
-            wire.word(named(at) as u64);
+    for source in &told.sources {
+        let named = || source.iter().enumerate().filter(|(_, time)| **time != Millis::MIN);
+        wire.count(named().count());
+        for (at, time) in named() {
+            wire.count(at);
+            wire.word(*time as u64);
         }
     }
-    write_lists(&mut wire, lists, &range);
-    wire.0
 }
 
-fn write_stamps(wire: &mut Wire, range: &Range<usize>, last: &mut [Stamp], of: impl Fn(usize) -> Stamp) {
+fn write_stamps(wire: &mut Wire, last: &mut [Stamp], stamps: impl Iterator<Item = Stamp>) {
     let flags = wire.0.len();
-    wire.0.resize(flags + range.len(), 0);
-    for (at, last) in range.clone().zip(last) {
-        let stamp = of(at);
+    wire.0.resize(flags + last.len(), 0);
+    for (at, (stamp, last)) in stamps.zip(last).enumerate() {
         if !stamp.said() {
             continue;
         }
@@ -85,12 +98,11 @@ fn write_stamps(wire: &mut Wire, range: &Range<usize>, last: &mut [Stamp], of: i
             wire.0.push(stamp.priority);
             *last = stamp;
         }
-        wire.0[flags + at - range.start] = flag;
+        wire.0[flags + at] = flag;
     }
 }
 
-fn write_serving(wire: &mut Wire, serving: Option<&Serving>) {
-    let Some(s) = serving else { return wire.0.push(0) };
+fn write_serving(wire: &mut Wire, s: &Serving) {
     let flags = [
         (s.deleted.value, DELETED),
         (s.hidden, HIDDEN),
@@ -103,23 +115,46 @@ fn write_serving(wire: &mut Wire, serving: Option<&Serving>) {
     [s.until].iter().filter(|until| **until != Millis::MAX).for_each(|until| wire.word(*until as u64));
 }
 
-fn write_row(wire: &mut Wire, row: Option<&Row>) {
-    let row = row.map_or([0; 16], |row| row.0.map(f32::to_bits));
+fn write_count(wire: &mut Wire, count: &Count) {
+    write_row(wire, &count.row);
+    wire.unsigned(count.impressions.into());
+    write_counters(wire, &count.counters);
+    match &count.trending {
+        None => wire.count(0),
+        Some((kind, buckets)) => {
+            wire.count(*kind as usize + 1);
+            write_buckets(wire, buckets);
+        }
+    }
+}
+
+fn write_row(wire: &mut Wire, row: &Row) {
+    let row = row.0.map(f32::to_bits);
     let which = (0..16).filter(|at| row[*at] != 0).map(|at| 1u16 << at).sum::<u16>();
     wire.0.extend_from_slice(&which.to_le_bytes());
     row.iter().filter(|bits| **bits != 0).for_each(|bits| wire.0.extend_from_slice(&bits.to_le_bytes()));
 }
 
-fn write_counters(wire: &mut Wire, counters: Option<&Counters>) {
-    let Some(counters) = counters.filter(|counters| **counters != Counters::default()) else {
+fn write_counters(wire: &mut Wire, counters: &Counters) {
+    if *counters == Counters::NONE {
         return wire.count(0);
-    };
+    }
     let (head, series) = counters.parts();
     wire.count(series.len() + 1);
     wire.signed(head.into());
     for one in series {
         wire.0.push(one.action.0);
         write_series(wire, one);
+    }
+}
+
+fn write_buckets(wire: &mut Wire, buckets: &Buckets) {
+    let (head, buckets) = buckets.parts();
+    wire.signed(head.into());
+    wire.count(buckets.len());
+    for (bucket, sum) in buckets {
+        wire.signed((*bucket).into());
+        wire.signed(sum.get());
     }
 }
 
@@ -144,34 +179,14 @@ fn write_cell(wire: &mut Wire, cell: Cell<'_>) {
     }
 }
 
-fn write_lists(wire: &mut Wire, lists: &Lists, range: &Range<usize>) {
-    for at in range.clone() {
-        let Some(item) = lists.trending.items.get(&(at as Ordinal)) else {
-            wire.count(0);
-            continue;
-        };
-        let (head, buckets) = item.buckets.parts();
-        wire.count(item.kind as usize + 1);
-        wire.signed(head.into());
-        wire.count(buckets.len());
-        for (bucket, sum) in buckets {
-            wire.signed((*bucket).into());
-            wire.signed(sum.get());
-        }
-    }
-    for at in range.clone() {
-        let Some(near) = lists.together.of(at as Ordinal) else {
-            wire.count(0);
-            continue;
-        };
-        let list = near.neighbours();
-        wire.count(list.len() + 1);
-        wire.signed(near.total.head.into());
-        near.total.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));
-        for neighbour in &list {
-            wire.0.extend_from_slice(&neighbour.item.to_le_bytes());
-            wire.signed(neighbour.sums.head.into());
-            neighbour.sums.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));
-        }
+fn write_near(wire: &mut Wire, (total, mut list): NearParts) {
+    list.sort_unstable_by_key(|neighbour| neighbour.item);
+    wire.count(list.len());
+    wire.signed(total.head.into());
+    total.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));
+    for neighbour in &list {
+        wire.0.extend_from_slice(&neighbour.item.to_le_bytes());
+        wire.signed(neighbour.sums.head.into());
+        neighbour.sums.sums.iter().for_each(|sum| wire.unsigned((*sum).into()));
     }
 }

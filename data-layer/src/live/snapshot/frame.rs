@@ -8,8 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{Error, Result};
 
-/// Version of the form that this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// Version of the form that this program writes, and the newest that it reads. In version 1 all that is known of an item was in one section.
+pub const VERSION: u32 = 2;
 /// First bytes of every snapshot.
 const MAGIC: [u8; 8] = *b"WEIRSNAP";
 /// Kind, number, bytes unpacked, bytes packed, sum.
@@ -20,7 +20,7 @@ const MOST: u64 = 1 << 30;
 const LEVEL: i32 = 1;
 
 /// What a section is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Kind {
     Head = 1,
@@ -34,10 +34,12 @@ pub(super) enum Kind {
     Deeds = 9,
     Carried = 10,
     End = 11,
+    Counts = 12,
+    Near = 13,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::Head, "head"),
         (Self::Ids, "ids"),
         (Self::Words, "words"),
@@ -49,6 +51,8 @@ impl Kind {
         (Self::Deeds, "deeds"),
         (Self::Carried, "carried"),
         (Self::End, "end"),
+        (Self::Counts, "counts"),
+        (Self::Near, "near"),
     ];
 
     fn of(number: u32) -> Option<Self> {
@@ -78,20 +82,29 @@ impl<W: Write> Sections<W> {
     }
 
     pub fn put(&mut self, kind: Kind, number: u32, raw: &[u8]) -> Result<()> {
+        let section = self.pack(kind, number, raw)?;
+        self.put_packed(&section)
+    }
+
+    /// A section as it will lie on the disk.
+    pub fn pack(&self, kind: Kind, number: u32, raw: &[u8]) -> Result<Vec<u8>> {
         let packed = zstd::bulk::compress(raw, LEVEL).map_err(Error::io(&self.place))?;
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(&(kind as u32).to_le_bytes());
-        header.extend_from_slice(&number.to_le_bytes());
-        header.extend_from_slice(&(raw.len() as u64).to_le_bytes());
-        header.extend_from_slice(&(packed.len() as u64).to_le_bytes());
-        let sum = sum(&header, &packed);
-        header.extend_from_slice(&sum.to_le_bytes());
-        self.to
-            .write_all(&header)
-            .and_then(|()| self.to.write_all(&packed))
-            .map_err(Error::io(&self.place))?;
+        let mut section = Vec::with_capacity(HEADER + packed.len());
+        section.extend_from_slice(&(kind as u32).to_le_bytes());
+        section.extend_from_slice(&number.to_le_bytes());
+        section.extend_from_slice(&(raw.len() as u64).to_le_bytes());
+        section.extend_from_slice(&(packed.len() as u64).to_le_bytes());
+        let sum = sum(&section, &packed);
+        section.extend_from_slice(&sum.to_le_bytes());
+        section.extend_from_slice(&packed);
+        Ok(section)
+    }
+
+    /// Writes what [`Sections::pack`] made.
+    pub fn put_packed(&mut self, section: &[u8]) -> Result<()> {
+        self.to.write_all(section).map_err(Error::io(&self.place))?;
         self.count += 1;
-        self.bytes += (header.len() + packed.len()) as u64;
+        self.bytes += section.len() as u64;
         Ok(())
     }
 
@@ -154,6 +167,7 @@ pub(super) struct Reader<R> {
     len: u64,
     count: u32,
     ended: bool,
+    version: u32,
     /// One that was read and given back.
     back: Option<Packed>,
 }
@@ -184,7 +198,12 @@ impl<R: Read> Reader<R> {
             return Err(corrupt(format!("expected version {VERSION}, found 0")));
         }
         let place = place.to_owned();
-        Ok(Self { from, place, at: 16, len, count: 0, ended: false, back: None })
+        Ok(Self { from, place, at: 16, len, count: 0, ended: false, version, back: None })
+    }
+
+    /// Version of the form.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// The next section; `None` behind the last. A file that ends before its last section is an error.

@@ -11,10 +11,14 @@ use parking_lot::Mutex;
 
 use super::super::codec::wire::{Read, Said};
 use super::super::deeds::{Deeds, Entry, Owner};
+use super::super::people::EmbeddedPeople;
+use super::super::sources::Source;
 use super::super::trending::Named;
-use super::super::{Copies, ItemTable, Items, Live};
+use super::super::{Copies, Ids, ItemTable, Items, Live};
 use super::frame::{Kind, Packed, Reader};
-use super::unblock::{self, Block, Later, Renamed, Shape};
+use super::piece::Piece;
+use super::put::{self, Later, Renamed};
+use super::unblock::{self, Shape};
 use super::{COPIES, Carried, Head, deeds, people, single};
 use crate::config::{ActionId, Actions, Keep, Parts};
 use crate::types::{Id, Millis, Ordinal};
@@ -39,7 +43,7 @@ enum Section {
     Fresh(Vec<(Ordinal, Millis, u32)>),
     Ids(u32, Vec<Id>),
     Words(u32, Vec<String>),
-    Items(Box<Block>),
+    Items(Vec<Piece>),
     /// They are where they belong.
     People,
     Owners(u32, Arc<Vec<Owner>>),
@@ -109,55 +113,52 @@ pub fn load_beside(path: &Path, there: &Live) -> Result<Loaded> {
 
 fn load_into(mut live: Live, mut sections: Reader<File>, head: Head, path: &Path) -> Result<Loaded> {
     let actions: Vec<Option<ActionId>> = head.actions.iter().map(|name| live.actions.id(name)).collect();
-    items(&mut sections, &mut live, &head, actions.clone(), path)?;
-    let carried = others(&mut sections, &mut live, &head, &actions)?;
+    let table = live.items.get_mut();
+    table.sources.list = sources(&mut sections, path)?;
+    let shape =
+        Shape { version: sections.version(), head: &head, actions, sources: table.sources.list.len() };
+    let columns = columns(table, &head, path)?;
+    let (numbers, fresh) = names(&mut sections, table, &shape, path)?;
+    let renamed = Renamed::of(numbers);
+    put::prepare(table, table.ids.len());
+    let mut rest = Rest::default();
+    {
+        let Live { items, people, ids, actions: known, .. } = &mut live;
+        let (table, people, ids, known) = (items.get_mut(), &*people, &**ids, &**known);
+        let decode = |packed: &Packed| read_section(packed, &shape, people, ids, known);
+        run(&mut sections, |_| false, decode, |section| {
+            rest.take(section, table, &columns, &renamed);
+            Ok(())
+        })?;
+    }
+    let carried = rest.put(&mut live, &head, path)?;
+    put_fresh(&mut live, &head, fresh, &renamed).ok_or_else(|| short(path, "fresh", head.items, 0))?;
     live.follow(head.position().producer);
     live.applied.send_replace(head.sequence);
     live.streams.get_mut().clone_from(&head.streams);
     Ok(Loaded { live, head, carried })
 }
 
-/// The side of items.
-fn items(
-    sections: &mut Reader<File>,
-    live: &mut Live,
-    head: &Head,
-    actions: Vec<Option<ActionId>>,
-    path: &Path,
-) -> Result<()> {
+fn sources(sections: &mut Reader<File>, path: &Path) -> Result<Vec<Source>> {
     let Some(first) = sections.next()? else { return Err(short(path, "sources", 1, 0)) };
     if first.kind != Kind::Sources {
         return Err(first.wrong(0, "expected the sources"));
     }
     let raw = first.unpack()?;
     let mut read = Read::new(&raw);
-    let sources = single::read_sources(&mut read).map_err(|detail| first.wrong(read.at(), detail))?;
-    let shape = Shape { head, actions, sources: sources.len() };
-    let table = live.items.get_mut();
-    table.sources.list = sources;
-    let columns = unblock::columns(table, &head.columns);
+    single::read_sources(&mut read).map_err(|detail| first.wrong(read.at(), detail))
+}
+
+/// Columns of the table by their numbers in the file.
+fn columns(table: &ItemTable, head: &Head, path: &Path) -> Result<Vec<usize>> {
+    let columns = put::columns(table, &head.columns);
     let typed =
         |(at, (_, of)): (&usize, &(_, _))| table.columns.get(*at).map(|c| c.value_type()) == Some(*of);
-    if !columns.iter().zip(&head.columns).all(typed) {
-        let detail = "the columns are not those of the schema".to_owned();
-        return Err(Error::Corrupt { path: path.to_owned(), section: "head".into(), offset: 0, detail });
+    if columns.iter().zip(&head.columns).all(typed) {
+        return Ok(columns);
     }
-    let (numbers, fresh) = names(sections, table, &shape, path)?;
-    let renamed = Renamed::of(numbers);
-    unblock::prepare(table, table.ids.len());
-    let mut later = Later::default();
-    let take = |section| {
-        if let Section::Items(block) = section {
-            block.put(table, &columns, &renamed, &mut later);
-        }
-        Ok(())
-    };
-    run(sections, |kind| kind >= Kind::People, |packed| read_items(packed, &shape), take)?;
-    if later.items != head.items {
-        return Err(short(path, "items", head.items, later.items));
-    }
-    later.put(live, head);
-    put_fresh(live, head, fresh, &renamed).ok_or_else(|| short(path, "fresh", head.items, 0))
+    let detail = "the columns are not those of the schema".to_owned();
+    Err(Error::Corrupt { path: path.to_owned(), section: "head".into(), offset: 0, detail })
 }
 
 /// Items that were named, what is new of them.
@@ -187,7 +188,8 @@ fn names(
         }
         Ok(())
     };
-    run(sections, |kind| kind >= Kind::Items, |packed| read_items(packed, shape), take)?;
+    let named = |kind| matches!(kind, Kind::Fresh | Kind::Ids | Kind::Words);
+    run(sections, |kind| !named(kind), read_names, take)?;
     for (name, expected, found) in
         [("ids", shape.head.items, numbers.len()), ("words", shape.head.words, table.words.len())]
     {
@@ -217,71 +219,73 @@ fn put_fresh(
     Some(())
 }
 
-/// People and what they did, and what is carried for others.
-fn others(
-    sections: &mut Reader<File>,
-    live: &mut Live,
-    head: &Head,
-    actions: &[Option<ActionId>],
-) -> Result<Vec<Carried>> {
-    let (mut owners, mut entries) = (BTreeMap::new(), BTreeMap::new());
-    let mut carried = BTreeMap::new();
-    {
-        let (table, live) = (live.items.read(), &*live);
-        let decode = |packed: &Packed| read_other(packed, live, table.ids(), head, actions);
-        run(
-            sections,
-            |_| false,
-            decode,
-            |section| {
-                match section {
-                    Section::Owners(number, list) => drop(owners.insert(number, list)),
-                    Section::Deeds(number, list) => drop(entries.insert(number, list)),
-                    Section::Carried(number, one) => drop(carried.insert(number, one)),
-                    _ => {}
-                }
-                Ok(())
-            },
-        )?;
-    }
-    let most = live.keep.deeds;
-    let (entries, owners) = (entries.into_values().collect(), owners.into_values().collect());
-    *live.deeds.get_mut() = Deeds::of(most, entries, head.first_deed, owners);
-    let (own, carried): (Vec<_>, Vec<_>) = carried.into_values().partition(|one| one.name == COPIES);
-    for copies in own {
-        *live.copies.get_mut() = Copies::decode(&copies.bytes, "the section of copies of a snapshot")?;
-    }
-    Ok(carried)
+/// What is behind the names, in whatever order it comes.
+#[derive(Default)]
+struct Rest {
+    later: Later,
+    owners: BTreeMap<u32, Arc<Vec<Owner>>>,
+    entries: BTreeMap<u32, Arc<Vec<Entry>>>,
+    carried: BTreeMap<u32, Carried>,
 }
 
-fn read_items(packed: &Packed, shape: &Shape<'_>) -> Result<Section> {
+impl Rest {
+    fn take(&mut self, section: Section, table: &mut ItemTable, columns: &[usize], renamed: &Renamed) {
+        match section {
+            Section::Items(pieces) => {
+                pieces.into_iter().for_each(|piece| put::put(piece, table, columns, renamed, &mut self.later));
+            }
+            Section::Owners(number, list) => drop(self.owners.insert(number, list)),
+            Section::Deeds(number, list) => drop(self.entries.insert(number, list)),
+            Section::Carried(number, one) => drop(self.carried.insert(number, one)),
+            Section::People | Section::Fresh(_) | Section::Ids(..) | Section::Words(..) => {}
+        }
+    }
+
+    /// Puts back what waited for all of it; what is carried for others.
+    fn put(self, live: &mut Live, head: &Head, path: &Path) -> Result<Vec<Carried>> {
+        if self.later.items != head.items {
+            return Err(short(path, "items", head.items, self.later.items));
+        }
+        self.later.put(live, head);
+        let (entries, owners) = (self.entries.into_values().collect(), self.owners.into_values().collect());
+        *live.deeds.get_mut() = Deeds::of(live.keep.deeds, entries, head.first_deed, owners);
+        let (own, carried): (Vec<_>, Vec<_>) =
+            self.carried.into_values().partition(|one| one.name == COPIES);
+        for copies in own {
+            *live.copies.get_mut() = Copies::decode(&copies.bytes, "the section of copies of a snapshot")?;
+        }
+        Ok(carried)
+    }
+}
+
+fn read_names(packed: &Packed) -> Result<Section> {
     let raw = packed.unpack()?;
     let mut read = Read::new(&raw);
     let section = match packed.kind {
         Kind::Ids => single::read_ids(&mut read).map(|list| Section::Ids(packed.number, list)),
         Kind::Words => single::read_texts(&mut read).map(|list| Section::Words(packed.number, list)),
-        Kind::Fresh => single::read_fresh(&mut read).map(Section::Fresh),
-        Kind::Items => unblock::decode(&mut read, shape).map(|block| Section::Items(Box::new(block))),
-        _ => Err("it is out of order".to_owned()),
+        _ => single::read_fresh(&mut read).map(Section::Fresh),
     };
     section.map_err(|detail| packed.wrong(read.at(), detail))
 }
 
-fn read_other(
+fn read_section(
     packed: &Packed,
-    live: &Live,
-    ids: &super::super::Ids,
-    head: &Head,
-    actions: &[Option<ActionId>],
+    shape: &Shape<'_>,
+    people: &EmbeddedPeople,
+    ids: &Ids,
+    actions: &Actions,
 ) -> Result<Section> {
     let raw = packed.unpack()?;
     let mut read = Read::new(&raw);
     let section: Said<Section> = match packed.kind {
-        Kind::People => people::read(&mut read, &live.people, ids, &live.actions).map(|_| Section::People),
-        Kind::Owners => deeds::read_owners(&mut read).map(|list| Section::Owners(packed.number, list)),
-        Kind::Deeds => {
-            deeds::read(&mut read, head.items, actions).map(|list| Section::Deeds(packed.number, list))
+        Kind::Items | Kind::Counts | Kind::Near => {
+            unblock::decode(&mut read, packed.kind, shape).map(Section::Items)
         }
+        Kind::People => people::read(&mut read, people, ids, actions).map(|_| Section::People),
+        Kind::Owners => deeds::read_owners(&mut read).map(|list| Section::Owners(packed.number, list)),
+        Kind::Deeds => deeds::read(&mut read, shape.head.items, &shape.actions)
+            .map(|list| Section::Deeds(packed.number, list)),
         Kind::Carried => read.text().map(str::to_owned).map(|name| {
             let bytes = raw[read.at()..].to_vec();
             Section::Carried(packed.number, Carried { name, bytes })

@@ -10,6 +10,8 @@ mod deeds;
 mod frame;
 mod load;
 mod people;
+mod piece;
+mod put;
 mod single;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,8 @@ use crate::types::{Millis, Position, Schema, ValueType};
 pub(crate) use cut::Cut;
 pub use frame::VERSION;
 pub use load::{Loaded, head, load, load_beside, verify};
+pub(crate) use piece::Facet;
+pub(super) use piece::copy;
 pub use write::{Limits, Written, write};
 
 /// What makes state of records: where it differs, the same records come to another state.

@@ -1,45 +1,25 @@
-//! Blocks of items back from their bytes into a table. How they are written is `block.rs`'s.
+//! Pieces of items back from their bytes. How they are written is `block.rs`'s, how they get into a table `put.rs`'s.
 
-use super::super::Live;
 use super::super::codec::parts::read_series;
 use super::super::codec::wire::{Read, Said};
 use super::super::column::{Column, Data};
 use super::super::counters::{Counters, Series};
-use super::super::items::{DEFAULT_KIND, ItemTable, Serving};
+use super::super::items::Serving;
 use super::super::merge::{Stamp, Stamped};
 use super::super::row::Row;
 use super::super::sum::{Buckets, Sum};
-use super::super::together::{KEPT, Near, Neighbour, Sums};
+use super::super::together::{KEPT, Neighbour, Sums};
 use super::Head;
-use super::block::{BLOCK, DELETED, FROM, HIDDEN, PRESENT, SAID, STAMP, UNSOURCED, UNTIL};
+use super::block::{DELETED, FROM, HIDDEN, PRESENT, SAID, STAMP, UNSOURCED, UNTIL};
+use super::frame::Kind;
+use super::piece::{BLOCK, Count, NearParts, Piece, Told};
 use crate::config::ActionId;
-use crate::types::{Id, Millis, Ordinal, ValueType};
+use crate::types::{Millis, Ordinal};
 
-/// What one item comes to besides its columns.
-struct One {
-    kind: (u32, Stamp),
-    serving: Serving,
-    row: Row,
-    impressions: u64,
-    counters: Counters,
-}
-
-/// What was read of a block.
-pub(super) struct Block {
-    start: usize,
-    len: usize,
-    items: Vec<One>,
-    columns: Vec<(usize, Column)>,
-    sources: Vec<Vec<(usize, Millis)>>,
-    trending: Vec<(Ordinal, u32, Buckets)>,
-    near: Vec<(Ordinal, NearParts)>,
-}
-
-/// Pairs of an item with its neighbours.
-type NearParts = (Sums<u64>, Vec<Neighbour>);
-
-/// What is needed to read blocks.
+/// What is needed to read pieces.
 pub(super) struct Shape<'a> {
+    /// Of the form.
+    pub version: u32,
     pub head: &'a Head,
     /// Actions of the file as they are numbered here; `None`: no longer configured.
     pub actions: Vec<Option<ActionId>>,
@@ -47,41 +27,155 @@ pub(super) struct Shape<'a> {
     pub sources: usize,
 }
 
-pub(super) fn decode(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Block> {
+/// The pieces of a section.
+pub(super) fn decode(read: &mut Read<'_>, kind: Kind, shape: &Shape<'_>) -> Said<Vec<Piece>> {
+    let pieces = match kind {
+        Kind::Items if shape.version == 1 => version_1(read, shape)?,
+        Kind::Items => {
+            let numbers = read_numbers(read, shape)?;
+            let mut last = vec![Stamp::NEVER; numbers.len()];
+            let heads = read_heads(read, shape, &mut last)?;
+            vec![Piece::Told(read_told(read, shape, numbers, heads, &mut last)?)]
+        }
+        Kind::Counts => {
+            let numbers = read_numbers(read, shape)?.into_iter();
+            vec![Piece::Counted(numbers.map(|item| Ok((item, read_count(read, shape)?))).collect::<Said<_>>()?)]
+        }
+        _ => {
+            let numbers = read_numbers(read, shape)?.into_iter();
+            let one = |item| {
+                let count = read.count(11)?;
+                Ok((item, read_near(read, count, shape)?))
+            };
+            vec![Piece::Paired(numbers.map(one).collect::<Said<_>>()?)]
+        }
+    };
+    if read.is_at_end() { Ok(pieces) } else { Err("it is longer than what it holds".to_owned()) }
+}
+
+/// Kinds and what decides whether an item can be served.
+type Heads = (Vec<(u32, Stamp)>, Vec<Serving>);
+
+/// A block in which all that is known of an item is in one section.
+fn version_1(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Vec<Piece>> {
     let (start, len): (usize, usize) = (read.number()?, read.number()?);
     if len > BLOCK || start % BLOCK != 0 || start + len > shape.head.items {
         return Err(format!("{len} items from {start}, of {}", shape.head.items));
     }
+    let numbers: Vec<Ordinal> = (start..start + len).map(|at| at as Ordinal).collect();
     let mut last = vec![Stamp::NEVER; len];
-    let kinds = read_stamps(read, &mut last)?;
-    let codes = (0..len).map(|_| read.number()).collect::<Said<Vec<u32>>>()?;
-    if codes.iter().any(|code| *code as usize > shape.head.words) {
-        return Err("a kind is no text of this file".to_owned());
+    let heads = read_heads(read, shape, &mut last)?;
+    let mut counted = Vec::with_capacity(len);
+    for item in &numbers {
+        let (row, impressions, counters) = (read_row(read)?, read.number()?, read_counters(read, shape)?);
+        counted.push((*item, Count { row, impressions, counters, trending: None }));
     }
-    let deleted = read_stamps(read, &mut last)?;
-    let serving = deleted.into_iter().map(|stamp| read_serving(read, stamp)).collect::<Said<Vec<_>>>()?;
-    let mut items = Vec::with_capacity(len);
-    for ((code, stamp), serving) in codes.into_iter().zip(kinds).zip(serving) {
+    let told = read_told(read, shape, numbers, heads, &mut last)?;
+    for (_, count) in &mut counted {
+        count.trending = read_trending(read, shape)?;
+    }
+    let mut paired = Vec::new();
+    for item in &told.numbers {
+        if let Some(count) = read.count(1)?.checked_sub(1) {
+            paired.push((*item, read_near(read, count, shape)?));
+        }
+    }
+    Ok(vec![Piece::Told(told), Piece::Counted(counted), Piece::Paired(paired)])
+}
+
+/// Numbers of items.
+fn read_numbers(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Vec<Ordinal>> {
+    let count = read.count(1)?;
+    let mut all = Vec::with_capacity(count);
+    let mut next = 0i64;
+    for _ in 0..count {
+        let number = read.signed::<i64>()?.saturating_add(next);
+        let known = usize::try_from(number).is_ok_and(|number| number < shape.head.items);
+        if !known {
+            return Err(format!("item {number} of {}", shape.head.items));
+        }
+        all.push(number as Ordinal);
+        next = number + 1;
+    }
+    Ok(all)
+}
+
+fn read_heads(read: &mut Read<'_>, shape: &Shape<'_>, last: &mut [Stamp]) -> Said<Heads> {
+    let stamps = read_stamps(read, last)?;
+    let mut kinds = Vec::with_capacity(last.len());
+    for stamp in stamps {
+        let code: u32 = read.number()?;
+        if code as usize > shape.head.words {
+            return Err("a kind is no text of this file".to_owned());
+        }
         // 0 is an item that was only named.
-        let kind = (code.wrapping_sub(1), stamp);
-        let (row, impressions) = (read_row(read)?, read.number()?);
-        items.push(One { kind, serving, row, impressions, counters: read_counters(read, &shape.actions)? });
+        kinds.push((code.wrapping_sub(1), stamp));
     }
-    let columns = read_columns(read, shape, &mut last)?;
+    let deleted = read_stamps(read, last)?;
+    let serving = deleted.into_iter().map(|stamp| read_serving(read, stamp)).collect::<Said<_>>()?;
+    Ok((kinds, serving))
+}
+
+/// What follows the heads of what was said.
+fn read_told(
+    read: &mut Read<'_>,
+    shape: &Shape<'_>,
+    numbers: Vec<Ordinal>,
+    (kinds, serving): Heads,
+    last: &mut [Stamp],
+) -> Said<Told> {
+    let columns = read_columns(read, shape, last)?;
     let mut sources = Vec::with_capacity(shape.sources);
     for _ in 0..shape.sources {
-        let named = (0..read.count(9)?).map(|_| {
+        let mut named = vec![Millis::MIN; numbers.len()];
+        for _ in 0..read.count(9)? {
             let (at, time) = (read.number::<usize>()?, read.word()? as Millis);
-            if at < len { Ok((start + at, time)) } else { Err(format!("item {at} of {len}")) }
-        });
-        sources.push(named.collect::<Said<_>>()?);
+            let of = numbers.len();
+            *named.get_mut(at).ok_or_else(|| format!("item {at} of {of}"))? = time;
+        }
+        sources.push(named);
     }
-    let trending = read_trending(read, start, len, shape)?;
-    let near = read_near(read, start, len, shape)?;
-    if !read.is_at_end() {
-        return Err("the block is longer than what it holds".to_owned());
+    Ok(Told { numbers, kinds, serving, columns, sources })
+}
+
+fn read_count(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Count> {
+    Ok(Count {
+        row: read_row(read)?,
+        impressions: read.number()?,
+        counters: read_counters(read, shape)?,
+        trending: read_trending(read, shape)?,
+    })
+}
+
+fn read_trending(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Option<(u32, Buckets)>> {
+    let Some(kind) = read.number::<u32>()?.checked_sub(1) else { return Ok(None) };
+    if kind as usize >= shape.head.trending_kinds.len() {
+        return Err(format!("kind {kind} of {}", shape.head.trending_kinds.len()));
     }
-    Ok(Block { start, len, items, columns, sources, trending, near })
+    Ok(Some((kind, read_buckets(read)?)))
+}
+
+fn read_near(read: &mut Read<'_>, count: usize, shape: &Shape<'_>) -> Said<NearParts> {
+    let total = Sums { head: read.signed()?, sums: read_sums(read)? };
+    let mut list = Vec::with_capacity(count);
+    for _ in 0..count {
+        let item = read_u32(read)?;
+        let sums = Sums { head: read.signed()?, sums: read_sums(read)? };
+        list.push(Neighbour { item, sums });
+    }
+    let known = list.iter().all(|n: &Neighbour| (n.item as usize) < shape.head.items);
+    if !known || list.windows(2).any(|w| w[0].item >= w[1].item) {
+        return Err("neighbours are not in order".to_owned());
+    }
+    Ok((total, list))
+}
+
+fn read_sums<T: TryFrom<u128> + Copy + Default>(read: &mut Read<'_>) -> Said<[T; KEPT]> {
+    let mut sums = [T::default(); KEPT];
+    for sum in &mut sums {
+        *sum = read.number()?;
+    }
+    Ok(sums)
 }
 
 fn read_stamps(read: &mut Read<'_>, last: &mut [Stamp]) -> Said<Vec<Stamp>> {
@@ -130,7 +224,8 @@ fn read_u32(read: &mut Read<'_>) -> Said<u32> {
     read.take(4).map(|bytes| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
 }
 
-fn read_counters(read: &mut Read<'_>, actions: &[Option<ActionId>]) -> Said<Counters> {
+fn read_counters(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Counters> {
+    let actions = &shape.actions;
     let Some(count) = read.count(1)?.checked_sub(1) else { return Ok(Counters::default()) };
     let head = read.signed()?;
     let mut all = Vec::with_capacity(count);
@@ -181,202 +276,10 @@ fn read_cell(read: &mut Read<'_>, data: &mut Data, at: usize, words: usize) -> S
     Ok(())
 }
 
-fn read_trending(
-    read: &mut Read<'_>,
-    start: usize,
-    len: usize,
-    shape: &Shape<'_>,
-) -> Said<Vec<(Ordinal, u32, Buckets)>> {
-    let mut all = Vec::new();
-    for at in start..start + len {
-        let Some(kind) = read.number::<u32>()?.checked_sub(1) else { continue };
-        if kind as usize >= shape.head.trending_kinds.len() {
-            return Err(format!("kind {kind} of {}", shape.head.trending_kinds.len()));
-        }
-        let head = read.signed()?;
-        let list = (0..read.count(2)?).map(|_| Ok((read.signed()?, Sum::of(read.signed()?))));
-        let buckets = Buckets::of(head, list.collect::<Said<_>>()?);
-        all.push((at as Ordinal, kind, buckets.ok_or_else(|| "buckets are not in order".to_owned())?));
-    }
-    Ok(all)
-}
 
-fn read_near(
-    read: &mut Read<'_>,
-    start: usize,
-    len: usize,
-    shape: &Shape<'_>,
-) -> Said<Vec<(Ordinal, NearParts)>> {
-    let mut all = Vec::new();
-    for at in start..start + len {
-        let Some(count) = read.count(1)?.checked_sub(1) else { continue };
-        let total = Sums { head: read.signed()?, sums: read_sums(read)? };
-        let mut list = Vec::with_capacity(count);
-        for _ in 0..count {
-            let item = read_u32(read)?;
-            let sums = Sums { head: read.signed()?, sums: read_sums(read)? };
-            list.push(Neighbour { item, sums });
-        }
-        let known = list.iter().all(|n: &Neighbour| (n.item as usize) < shape.head.items);
-        if !known || list.windows(2).any(|w| w[0].item >= w[1].item) {
-            return Err("neighbours are not in order".to_owned());
-        }
-        all.push((at as Ordinal, (total, list)));
-    }
-    Ok(all)
-}
-
-fn read_sums<T: TryFrom<u128> + Copy + Default>(read: &mut Read<'_>) -> Said<[T; KEPT]> {
-    let mut sums = [T::default(); KEPT];
-    for sum in &mut sums {
-        *sum = read.number()?;
-    }
-    Ok(sums)
-}
-
-/// What can be put back only when all ids are there.
-#[derive(Default)]
-pub(super) struct Later {
-    trending: Vec<(Ordinal, u32, Buckets)>,
-    near: Vec<(Ordinal, NearParts)>,
-    /// Items that were read.
-    pub items: usize,
-}
-
-/// Ordinals here of the items of a file; `None` where they are its numbers.
-pub(super) struct Renamed(Option<Vec<Ordinal>>);
-
-impl Renamed {
-    /// `ordinals` are of all items of the file, in the order of their numbers.
-    pub fn of(ordinals: Vec<Ordinal>) -> Self {
-        let same = (0..).zip(&ordinals).all(|(number, ordinal)| number == *ordinal);
-        Self((!same).then_some(ordinals))
-    }
-
-    /// The ordinal of an item of the file.
-    pub fn ordinal(&self, number: Ordinal) -> Ordinal {
-        self.0.as_ref().map_or(number, |ordinals| ordinals[number as usize])
-    }
-
-    fn at(&self, number: usize) -> usize {
-        self.0.as_ref().map_or(number, |ordinals| ordinals[number] as usize)
-    }
-}
-
-impl Block {
-    /// Puts it into a table that has room for all items.
-    pub fn put(self, items: &mut ItemTable, columns: &[usize], renamed: &Renamed, later: &mut Later) {
-        for (number, one) in (self.start..).zip(self.items) {
-            let at = renamed.at(number);
-            items.kinds[at] = one.kind;
-            items.serving[at] = one.serving;
-            items.rows[at] = one.row;
-            items.impressions[at] = one.impressions;
-            items.counters[at] = one.counters;
-        }
-        for (number, part) in self.columns {
-            put_column(&mut items.columns[columns[number]], part, self.start, renamed);
-        }
-        for (source, named) in items.sources.list.iter_mut().zip(self.sources) {
-            for (number, time) in named {
-                let at = renamed.at(number);
-                if source.named.len() <= at {
-                    source.named.resize(at + 1, Millis::MIN);
-                }
-                source.named[at] = time;
-            }
-        }
-        let named = |(item, kind, buckets)| (renamed.ordinal(item), kind, buckets);
-        later.trending.extend(self.trending.into_iter().map(named));
-        let named = |(item, (total, mut list)): (Ordinal, NearParts)| {
-            list.iter_mut().for_each(|near| near.item = renamed.ordinal(near.item));
-            list.sort_unstable_by_key(|near| near.item);
-            (renamed.ordinal(item), (total, list))
-        };
-        later.near.extend(self.near.into_iter().map(named));
-        later.items += self.len;
-    }
-}
-
-fn put_column(column: &mut Column, part: Column, start: usize, renamed: &Renamed) {
-    if let Some(ordinals) = &renamed.0 {
-        return put_cells(column, part, &ordinals[start..]);
-    }
-    let range = start..start + part.stamps.len();
-    column.grow(range.end);
-    column.stamps[range.clone()].copy_from_slice(&part.stamps);
-    match (&mut column.data, part.data) {
-        (Data::Bool(to), Data::Bool(from)) => to[range].copy_from_slice(&from),
-        (Data::Int(to), Data::Int(from)) => to[range].copy_from_slice(&from),
-        (Data::Float(to), Data::Float(from)) => to[range].copy_from_slice(&from),
-        (Data::String(to), Data::String(from)) => to[range].copy_from_slice(&from),
-        (Data::Strings(to), Data::Strings(from)) => to[range].iter_mut().zip(from).for_each(|(t, f)| *t = f),
-        (Data::Vector(to), Data::Vector(from)) => to[range].iter_mut().zip(from).for_each(|(t, f)| *t = f),
-        (Data::Geo(to), Data::Geo(from)) => to[range].copy_from_slice(&from),
-        // Both were made for the type that the head says.
-        _ => {}
-    }
-}
-
-/// As [`put_column`], each cell for itself.
-fn put_cells(column: &mut Column, part: Column, to: &[Ordinal]) {
-    fn put<T>(to: &mut [T], from: Vec<T>, places: &[Ordinal], stamps: &[Stamp]) {
-        for ((value, place), stamp) in from.into_iter().zip(places).zip(stamps) {
-            if stamp.said() {
-                to[*place as usize] = value;
-            }
-        }
-    }
-    let Column { stamps, data, .. } = part;
-    let said = (0..stamps.len()).filter(|at| stamps[*at].said());
-    let Some(most) = said.map(|at| to[at] as usize).max() else { return };
-    column.grow(most + 1);
-    for (stamp, at) in stamps.iter().zip(to).filter(|(stamp, _)| stamp.said()) {
-        column.stamps[*at as usize] = *stamp;
-    }
-    match (&mut column.data, data) {
-        (Data::Bool(c), Data::Bool(from)) => put(c, from, to, &stamps),
-        (Data::Int(c), Data::Int(from)) => put(c, from, to, &stamps),
-        (Data::Float(c), Data::Float(from)) => put(c, from, to, &stamps),
-        (Data::String(c), Data::String(from)) => put(c, from, to, &stamps),
-        (Data::Strings(c), Data::Strings(from)) => put(c, from, to, &stamps),
-        (Data::Vector(c), Data::Vector(from)) => put(c, from, to, &stamps),
-        (Data::Geo(c), Data::Geo(from)) => put(c, from, to, &stamps),
-        // Both were made for the type that the head says.
-        _ => {}
-    }
-}
-
-impl Later {
-    /// Puts back what waited, and what follows from all of it.
-    pub fn put(self, live: &mut Live, head: &Head) {
-        let (items, lists) = (live.items.get_mut(), live.lists.get_mut());
-        lists.trending.put_all(&head.trending_kinds, self.trending, &items.ids);
-        for (item, (total, list)) in self.near {
-            let id: Id = items.ids.id(item).clone();
-            lists.together.put(item, Near::of(id, total, list), &items.ids);
-        }
-        let kind = items.words.intern(DEFAULT_KIND);
-        items.kinds.iter_mut().filter(|(code, _)| *code == u32::MAX).for_each(|(code, _)| *code = kind);
-        for at in 0..items.serving.len() {
-            let gone = !items.serving[at].unsourced && items.sources.gone(at as Ordinal);
-            items.serving[at].gone = gone;
-        }
-    }
-}
-
-/// Makes room for items that are only named, whose kind is told by [`Later::put`].
-pub(super) fn prepare(items: &mut ItemTable, count: usize) {
-    items.kinds.resize(count, (u32::MAX, Stamp::NEVER));
-    items.serving.resize(count, Serving::NAMED);
-    items.rows.resize(count, Row::default());
-    items.counters.resize(count, Counters::default());
-    items.impressions.resize(count, 0);
-}
-
-/// Columns of a table by their numbers in the file, made where there are none.
-pub(super) fn columns(items: &ItemTable, of: &[(String, ValueType)]) -> Vec<usize> {
-    of.iter()
-        .map(|(name, _)| items.names.get(name).map_or(usize::MAX, |field| usize::from(field.0)))
-        .collect()
+fn read_buckets(read: &mut Read<'_>) -> Said<Buckets> {
+    let head = read.signed()?;
+    let list = (0..read.count(2)?).map(|_| Ok((read.signed()?, Sum::of(read.signed()?))));
+    let buckets = Buckets::of(head, list.collect::<Said<_>>()?);
+    buckets.ok_or_else(|| "buckets are not in order".to_owned())
 }

@@ -1,25 +1,48 @@
-//! Writes the live side as it is at one moment, while it goes on. In bounded memory: a block of items or a section of people at a time.
+//! Writes the live side as it is at one moment, while it goes on. In bounded memory: a piece of the items or a section of people at a time. Nobody
+//! who applies or reads waits while anything is encoded, packed or written.
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::Live;
 use super::super::codec::wire::Wire;
+use super::super::people::Copied;
 use super::cut::Moment;
 use super::frame::{Kind, Sections};
+use super::piece::Piece;
 use super::single::{CHUNK, write_fresh, write_sources, write_texts};
-use super::{COPIES, Carried, Head, Maker, deeds, people};
+use super::{COPIES, Carried, Head, Maker, block, deeds, people};
 use crate::shared::StreamId;
 use crate::types::Position;
 use crate::types::time;
 use crate::{Error, Result};
 
+/// Texts of attributes that are copied under one lock.
+const TEXTS: usize = 1024;
+/// Pieces that are packed into memory after each section of ids and texts, which stand before them in the file, at most.
+const EARLY: usize = 8;
+/// As soon as so many people are held as they were, they are written.
+const PEOPLE: usize = 8192;
+
 /// What a snapshot may take.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// When it must be done, or is given up.
     pub until: Option<Instant>,
+    /// Whether it is given up.
+    pub stop: Option<Arc<AtomicBool>>,
+    /// Bytes of copies of items that may wait to be written, because they were about to change; whoever applies waits beyond that.
+    pub waiting: usize,
+}
+
+impl Default for Limits {
+    /// 128 MiB, as long as it takes.
+    fn default() -> Self {
+        Self { until: None, stop: None, waiting: 128 << 20 }
+    }
 }
 
 /// What was written.
@@ -31,7 +54,7 @@ pub struct Written {
     pub streams: Vec<StreamId>,
     /// Bytes of the file.
     pub bytes: u64,
-    /// The longest time for which applying was held up.
+    /// The longest time for which applying was held up at once.
     pub longest_pause: Duration,
     /// How long it took.
     pub took: Duration,
@@ -40,7 +63,8 @@ pub struct Written {
 /// Writes a snapshot of the state as of now. `carried` is asked once that moment is fixed. `place` is its name in errors.
 ///
 /// # Errors
-/// What `carried` says; [`Error::Io`]; [`Error::Invalid`] where it took too long, or an attribute got another type meanwhile: taken again, it comes out.
+/// What `carried` says; [`Error::Io`]; [`Error::Invalid`] where it took too long, was to stop, or an attribute got another type meanwhile: taken
+/// again, it comes out.
 pub fn write(
     live: &Live,
     maker: &Maker,
@@ -50,13 +74,18 @@ pub fn write(
     limits: Limits,
 ) -> Result<Written> {
     let start = Instant::now();
-    let moment = live.moment();
+    let mut moment = live.moment(limits.waiting);
     let carried = carried()?;
-    let mut writing = Writing { live, moment: &moment, to: Sections::new(to, place)?, place, limits };
-    writing.head(maker)?;
-    writing.items()?;
-    writing.people()?;
-    writing.deeds()?;
+    // Not before: whoever answers may itself wait for those who apply.
+    moment.drain();
+    let to = Sections::new(to, place)?;
+    let (early, wire) = (Some(Vec::new()), Wire::default());
+    let mut writing = Writing { live, to, place, limits, pieces: 0, early, people: 0, wire };
+    writing.head(&moment, maker)?;
+    writing.names(&moment)?;
+    writing.items(&mut moment)?;
+    writing.people(&moment)?;
+    writing.deeds(&moment)?;
     let copies = Carried { name: COPIES.to_owned(), bytes: moment.copies.clone() };
     for (number, carried) in (0..).zip(std::iter::once(copies).chain(carried)) {
         let mut wire = Wire::default();
@@ -72,15 +101,20 @@ pub fn write(
 
 struct Writing<'a, W> {
     live: &'a Live,
-    moment: &'a Moment<'a>,
     to: Sections<W>,
     place: &'a Path,
     limits: Limits,
+    /// Sections of items so far.
+    pieces: u32,
+    /// Sections that can't be written yet, until they can.
+    early: Option<Vec<Vec<u8>>>,
+    /// Sections of people so far, and the next one.
+    people: u32,
+    wire: Wire,
 }
 
 impl<W: Write> Writing<'_, W> {
-    fn head(&mut self, maker: &Maker) -> Result<()> {
-        let moment = self.moment;
+    fn head(&mut self, moment: &Moment<'_>, maker: &Maker) -> Result<()> {
         let head = Head {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             taken_ms: time::now(),
@@ -103,62 +137,115 @@ impl<W: Write> Writing<'_, W> {
         self.to.put(Kind::Fresh, 0, &write_fresh(moment))
     }
 
-    fn items(&mut self) -> Result<()> {
-        // Ids and texts are only ever added to.
-        for (number, from) in (0..).zip((0..self.moment.items).step_by(CHUNK)) {
-            let raw = {
-                let items = self.live.items();
-                let range = from..(from + CHUNK).min(self.moment.items);
-                write_texts(range.map(|at| items.ids().id(at as u32).as_str()))
-            };
-            self.to.put(Kind::Ids, number, &raw)?;
+    /// Ids and texts, which are only ever added to. What is copied meanwhile stands behind them in the file, and waits packed.
+    fn names(&mut self, moment: &Moment<'_>) -> Result<()> {
+        for (number, from) in (0..).zip((0..moment.items).step_by(CHUNK)) {
+            let ids = (from..(from + CHUNK).min(moment.items)).map(|at| self.live.ids.id(at as u32).as_str());
+            self.to.put(Kind::Ids, number, &write_texts(ids))?;
+            self.keep_up(moment)?;
         }
-        for (number, from) in (0..).zip((0..self.moment.words).step_by(CHUNK)) {
-            let raw = {
-                let items = self.live.items();
-                let range = from..(from + CHUNK).min(self.moment.words);
-                write_texts(range.map(|at| items.words.text(at as u32)))
-            };
+        for (number, from) in (0..).zip((0..moment.words).step_by(CHUNK)) {
+            let to = (from + CHUNK).min(moment.words);
+            let mut raw = Vec::new();
+            for from in (from..to).step_by(TEXTS) {
+                let items = self.live.items.read();
+                let texts = (from..(from + TEXTS).min(to)).map(|at| items.words.text(at as u32));
+                raw.extend(write_texts(texts));
+            }
             self.to.put(Kind::Words, number, &raw)?;
+            self.keep_up(moment)?;
         }
-        let mut number = 0;
-        let gone = "an attribute got another type meanwhile, or the disk failed";
-        while let Some(block) = self.moment.next_block().map_err(|()| self.given_up(gone))? {
-            self.to.put(Kind::Items, number, &block)?;
-            number += 1;
+        Ok(())
+    }
+
+    fn keep_up(&mut self, moment: &Moment<'_>) -> Result<()> {
+        for piece in std::iter::from_fn(|| moment.waiting()).take(EARLY) {
+            self.piece(piece)?;
+        }
+        self.held_people(moment)?;
+        self.in_time()
+    }
+
+    fn items(&mut self, moment: &mut Moment<'_>) -> Result<()> {
+        for section in self.early.take().into_iter().flatten() {
+            self.to.put_packed(&section)?;
+        }
+        let gone = "an attribute got another type meanwhile";
+        while let Some(piece) = moment.next_piece().map_err(|()| self.given_up(gone))? {
+            self.piece(piece)?;
+            self.held_people(moment)?;
             self.in_time()?;
         }
         Ok(())
     }
 
-    fn people(&mut self) -> Result<()> {
-        let (mut number, mut wire) = (0, Wire::default());
-        for shard in 0.. {
-            let Some(copied) = self.live.people.take_spared(shard) else { break };
-            for chunk in copied.chunks(256) {
-                {
-                    let items = self.live.items();
-                    let one = |(person, kept): &(_, _)| {
-                        people::write(&mut wire, person, kept, items.ids(), &self.live.actions);
-                    };
-                    chunk.iter().for_each(one);
-                }
-                if wire.0.len() >= people::FULL {
-                    self.to.put(Kind::People, number, &wire.0)?;
-                    wire.0.clear();
-                    number += 1;
-                    self.in_time()?;
-                }
-            }
-        }
-        if wire.0.is_empty() { Ok(()) } else { self.to.put(Kind::People, number, &wire.0) }
+    fn piece(&mut self, piece: Piece) -> Result<()> {
+        let (kind, raw) = block::encode(piece);
+        let section = self.to.pack(kind, self.pieces, &raw)?;
+        self.pieces += 1;
+        self.put(section)
     }
 
-    fn deeds(&mut self) -> Result<()> {
-        for (number, owners) in (0..).zip(&self.moment.owners) {
-            self.to.put(Kind::Owners, number, &deeds::write_owners(owners))?;
+    /// Writes a section when what stands before it is written.
+    fn put(&mut self, section: Vec<u8>) -> Result<()> {
+        match &mut self.early {
+            Some(early) => {
+                early.push(section);
+                Ok(())
+            }
+            None => self.to.put_packed(&section),
         }
-        for (number, entries) in (0..).zip(&self.moment.deeds) {
+    }
+
+    /// People who are held, where they are many.
+    fn held_people(&mut self, moment: &Moment<'_>) -> Result<()> {
+        if self.live.people.held() < PEOPLE {
+            return Ok(());
+        }
+        for shard in 0.. {
+            let Some(copied) = self.live.people.take_held(shard) else { break };
+            self.put_people(&copied)?;
+        }
+        moment.took_people();
+        Ok(())
+    }
+
+    fn people(&mut self, moment: &Moment<'_>) -> Result<()> {
+        for shard in 0.. {
+            let Some(copied) = self.live.people.take_spared(shard) else { break };
+            moment.took_people();
+            self.put_people(&copied)?;
+            self.held_people(moment)?;
+        }
+        self.end_people()
+    }
+
+    fn put_people(&mut self, copied: &Copied) -> Result<()> {
+        for (person, kept) in copied {
+            people::write(&mut self.wire, person, kept, &self.live.ids, &self.live.actions);
+            if self.wire.0.len() >= people::FULL {
+                self.end_people()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_people(&mut self) -> Result<()> {
+        if !self.wire.0.is_empty() {
+            let section = self.to.pack(Kind::People, self.people, &self.wire.0)?;
+            self.wire.0.clear();
+            self.people += 1;
+            self.put(section)?;
+        }
+        self.in_time()
+    }
+
+    fn deeds(&mut self, moment: &Moment<'_>) -> Result<()> {
+        for (number, owners) in (0..).zip(&moment.owners) {
+            self.to.put(Kind::Owners, number, &deeds::write_owners(owners))?;
+            self.in_time()?;
+        }
+        for (number, entries) in (0..).zip(&moment.deeds) {
             self.to.put(Kind::Deeds, number, &deeds::write(entries))?;
             self.in_time()?;
         }
@@ -166,6 +253,9 @@ impl<W: Write> Writing<'_, W> {
     }
 
     fn in_time(&self) -> Result<()> {
+        if self.limits.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire)) {
+            return Err(self.given_up("this server ends"));
+        }
         match self.limits.until {
             Some(until) if Instant::now() > until => Err(self.given_up("it took too long")),
             _ => Ok(()),
