@@ -135,7 +135,7 @@ fn snapshot(config: &Config, dedupe: Option<&mut Dedupe>) -> Result<Option<Loade
     let folder = snapshots::folder(config);
     // Who only reads fetches nothing.
     if dedupe.is_some() {
-        snapshots::fetch(config);
+        snapshots::fetch(config, producer);
     }
     let (actions, keep) = (&config.actions, &config.live.keep);
     let Some((_, mut loaded)) = newest_good(&folder, Sort::Log, producer, actions, keep)? else {

@@ -131,14 +131,14 @@ pub(crate) fn newest_good(
     Ok(None)
 }
 
-/// Brings the newest snapshot of a store into a folder that has none.
-pub(crate) fn fetch(folder: &Path, store: &Store) -> Result<()> {
-    if !list(folder, None)?.is_empty() {
+/// Brings the newest snapshot of a log from a store into a folder that has none of it.
+pub(crate) fn fetch(folder: &Path, store: &Store, producer: u64) -> Result<()> {
+    if !list(folder, Some(producer))?.is_empty() {
         return Ok(());
     }
     let names = store.list(COPIES)?;
-    let of_log = |name: &&String| Sort::Log.position(name).is_some();
-    let Some(name) = names.iter().rev().find(of_log) else { return Ok(()) };
+    let of_log = |name: &&String| Sort::Log.position(name).is_some_and(|at| at.producer == producer);
+    let Some(name) = names.iter().filter(of_log).max() else { return Ok(()) };
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let (draft, path) = (Draft(folder.join(format!("{}{DRAFT}", std::process::id()))), folder.join(name));
     if store.get_file(&format!("{COPIES}/{name}"), &draft.0)? {
@@ -173,8 +173,8 @@ pub(crate) fn try_copies<T>(
 }
 
 impl Place {
-    /// Opens a folder, which is made where there is none, and drops what was being written when a process ended. Whoever calls it holds the
-    /// lock of the log.
+    /// Opens a folder, which is made where there is none, and drops what was being written when a process ended. One that can't be made, as on a full
+    /// disk, is tried again with each snapshot. Whoever calls it holds the lock of the log.
     pub fn open(
         folder: PathBuf,
         sort: Sort,
@@ -182,18 +182,11 @@ impl Place {
         store: Option<Store>,
         loaded: Option<Position>,
     ) -> Result<Self> {
-        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-            let path = entry.map_err(Error::io(&folder))?.path();
-            if path.to_str().is_some_and(|name| name.ends_with(DRAFT)) {
-                std::fs::remove_file(&path).map_err(Error::io(&path))?;
-            }
+        if let Err(error) = clear(&folder) {
+            tracing::warn!(%error, "no snapshot can be kept just now; the log has everything");
         }
         // Those beyond it could not be read; those of other logs say nothing of what is needed of this one.
-        let copies = match (&store, sort) {
-            (Some(store), Sort::Items) => store.list(COPIES).unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let copies = store.as_ref().and_then(|store| store.list(COPIES).ok()).unwrap_or_default();
         let mut there = Vec::new();
         if let Some(at) = loaded {
             let known = sort.list(&folder, Some(at.producer))?.into_iter();
@@ -201,7 +194,7 @@ impl Place {
                 match snapshot::head(&path) {
                     Ok(Head { sequence, streams, .. }) => {
                         let name = sort.file_name(Position { sequence: number, ..at });
-                        let copied = sort == Sort::Log || store.is_none() || copies.contains(&name);
+                        let copied = store.is_none() || copies.contains(&name);
                         there.push(Kept { number, sequence, streams, copied });
                     }
                     Err(error) => tracing::warn!(%error, "a snapshot can't be used"),
@@ -235,6 +228,7 @@ impl Place {
         carried: impl FnOnce() -> Result<Vec<Carried>>,
         limits: Limits,
     ) -> Result<Written> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
         let draft = Draft(self.folder.join(format!("{}{DRAFT}", std::process::id())));
         let written = {
             let file = File::create(&draft.0).map_err(Error::io(&draft.0))?;
@@ -255,20 +249,23 @@ impl Place {
         let path = self.folder.join(&name);
         std::fs::rename(&draft.0, &path).map_err(Error::io(&path))?;
         self.sync()?;
-        if let Some(store) = &self.store {
-            store.lock().put_file(&format!("{COPIES}/{name}"), &path)?;
-        }
+        let copied = match &self.store {
+            Some(store) => store.lock().put_file(&format!("{COPIES}/{name}"), &path),
+            None => Ok(()),
+        };
         {
             let mut there = self.there.lock();
             there.retain(|known| known.number != number);
-            there.push(Kept { number, sequence, streams: written.streams.clone(), copied: true });
+            there.push(Kept { number, sequence, streams: written.streams.clone(), copied: copied.is_ok() });
             there.sort_unstable_by_key(|kept| Reverse(kept.number));
         }
-        self.keep(self.keep, written.position.producer)?;
-        Ok(written)
+        // However long the store is away, no more than these stay here.
+        let kept = self.keep(self.keep, written.position.producer);
+        copied.and(kept).map(|()| written)
     }
 
-    /// Removes all of a log but the newest so many, and what could not be read of before.
+    /// Removes all of a log but the newest so many, and what could not be read of before; here, and in the store as soon as that has one of those that
+    /// stay.
     pub fn keep(&self, keep: usize, producer: u64) -> Result<()> {
         let kept = {
             let mut there = self.there.lock();
@@ -276,22 +273,41 @@ impl Place {
             there.clone()
         };
         let newest = kept.first().map_or(0, |newest| newest.number);
+        let goes = |number| number < newest && !kept.iter().any(|kept| kept.number == number);
         for (number, path) in self.sort.list(&self.folder, Some(producer))? {
-            if number >= newest || kept.iter().any(|kept| kept.number == number) {
-                continue;
-            }
-            std::fs::remove_file(&path).map_err(Error::io(&path))?;
-            if let Some(store) = &self.store {
-                let name = self.sort.file_name(Position { producer, sequence: number });
-                store.lock().delete(&format!("{COPIES}/{name}"))?;
+            if goes(number) {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
         }
-        self.sync()
+        self.sync()?;
+        let Some(store) = self.store.as_ref().filter(|_| kept.iter().any(|kept| kept.copied)) else {
+            return Ok(());
+        };
+        let store = store.lock();
+        for name in store.list(COPIES)? {
+            let own = self.sort.position(&name).filter(|at| at.producer == producer);
+            if own.is_some_and(|at| goes(at.sequence)) {
+                store.delete(&format!("{COPIES}/{name}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn sync(&self) -> Result<()> {
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(Error::io(&self.folder))
     }
+}
+
+/// Makes a folder where there is none, and drops what was being written there when a process ended.
+fn clear(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        if path.to_str().is_some_and(|name| name.ends_with(DRAFT)) {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// A file that is being written; removed when dropped, unless it got its name.

@@ -60,13 +60,13 @@ pub(super) fn is_shared(config: &Config) -> bool {
     matches!(config.live.backend, Backend::Redis(_))
 }
 
-/// Brings the newest snapshot of the store to where there is none; a store that is away is told of, and changes nothing.
-pub(super) fn fetch(config: &Config) {
+/// Brings the newest snapshot of a log from the store to where there is none; a store that is away is told of, and changes nothing.
+pub(super) fn fetch(config: &Config, producer: u64) {
     if config.live.snapshots.every.is_none() {
         return;
     }
-    let fetched =
-        store(config).and_then(|store| store.map_or(Ok(()), |store| files::fetch(&folder(config), &store)));
+    let fetched = store(config)
+        .and_then(|store| store.map_or(Ok(()), |store| files::fetch(&folder(config), &store, producer)));
     if let Err(error) = fetched {
         tracing::warn!(%error, "no snapshot could be fetched");
     }

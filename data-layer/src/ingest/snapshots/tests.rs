@@ -224,3 +224,61 @@ fn copies_go_to_the_store_and_the_old_ones_out_of_it() {
     let (ingest, from) = open(&world);
     assert_eq!((from, clicks(ingest.live(), "i1")), (2, 2));
 }
+
+#[test]
+fn while_the_store_is_away_no_more_stay_here_than_are_kept() {
+    let world = World::with("[live.snapshots]\nstore = \"copies\"");
+    let ingest = world.open();
+    let copies = world.folder.path().join("copies/snapshots");
+    std::fs::write(&copies, b"in the way").unwrap();
+    for n in 0..4 {
+        click_anew(&ingest, n);
+        assert!(ingest.renew_snapshots().is_err());
+    }
+    assert_eq!(paths(&world).len(), 2);
+    assert_eq!(ingest.snapshots().unwrap().needs_from(), 4, "the oldest that stays is of the third record");
+    std::fs::remove_file(&copies).unwrap();
+    // Nothing came since, and the newest is still to be copied.
+    ingest.renew_snapshots().unwrap();
+    let names = |folder: &std::path::Path| {
+        list(folder, None).unwrap().into_iter().map(|(number, _)| number).collect::<Vec<_>>()
+    };
+    assert_eq!((names(&copies), names(&folder(&world.config))), (vec![4], vec![4]));
+    // One that was left there goes with the next.
+    let left = file_name(Position { producer: ingest.live().applied().producer, sequence: 1 });
+    std::fs::write(copies.join(left), b"old").unwrap();
+    click_anew(&ingest, 4);
+    ingest.renew_snapshots().unwrap();
+    assert_eq!(names(&copies), [5]);
+}
+
+#[test]
+fn a_folder_that_can_not_be_made_stops_nothing_and_is_tried_again() {
+    let world = World::new();
+    let (folder, elsewhere) = (folder(&world.config), world.folder.path().join("elsewhere"));
+    std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    // As where the disk is full: it is not there, and can't be made.
+    std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+    let ingest = world.open();
+    click_anew(&ingest, 1);
+    assert!(ingest.renew_snapshots().is_err());
+    std::fs::create_dir(&elsewhere).unwrap();
+    ingest.renew_snapshots().unwrap();
+    assert_eq!(paths(&world).len(), 1);
+}
+
+#[test]
+fn a_copy_of_another_log_is_not_fetched() {
+    let world = World::with("[live.snapshots]\nstore = \"copies\"");
+    let ingest = world.open();
+    click_anew(&ingest, 1);
+    let producer = ingest.live().applied().producer;
+    ingest.close().unwrap();
+    let copies = world.folder.path().join("copies/snapshots");
+    let [own, other] = [(producer, 1), (producer ^ 1, 9)]
+        .map(|(producer, sequence)| copies.join(file_name(Position { producer, sequence })));
+    std::fs::copy(&own, &other).unwrap();
+    std::fs::remove_dir_all(folder(&world.config)).unwrap();
+    let (ingest, from) = open(&world);
+    assert_eq!((from, clicks(ingest.live(), "i1")), (1, 1));
+}
