@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::codes::Codes;
 use super::dictionary::Dictionary;
 use super::merge::Stamp;
 use super::snapshot::copy;
@@ -37,7 +38,7 @@ pub(super) enum Data {
     Int(Vec<i64>),
     Float(Vec<f64>),
     String(Vec<u32>),
-    Strings(Vec<Box<[u32]>>),
+    Strings(Vec<Codes>),
     Vector(Vec<Box<[f32]>>),
     Geo(Vec<(f64, f64)>),
 }
@@ -92,7 +93,7 @@ impl Column {
             Data::Int(v) => Cell::Int(v[at]),
             Data::Float(v) => Cell::Float(v[at]),
             Data::String(v) => Cell::String(v[at]),
-            Data::Strings(v) => Cell::Strings(&v[at]),
+            Data::Strings(v) => Cell::Strings(v[at].as_slice()),
             Data::Vector(v) => Cell::Vector(&v[at]),
             Data::Geo(v) => Cell::Geo { lat: v[at].0, lon: v[at].1 },
         })
@@ -173,7 +174,7 @@ impl Column {
             Data::Int(v) => v.resize(len, 0),
             Data::Float(v) => v.resize(len, 0.0),
             Data::String(v) => v.resize(len, 0),
-            Data::Strings(v) => v.resize_with(len, Box::default),
+            Data::Strings(v) => v.resize_with(len, Codes::default),
             Data::Vector(v) => v.resize_with(len, Box::default),
             Data::Geo(v) => v.resize(len, (0.0, 0.0)),
         }
@@ -181,12 +182,8 @@ impl Column {
 
     /// Adds what another column of this type has of a range, nothing where it is shorter; how many bytes of values lie elsewhere.
     pub(super) fn copy(&mut self, from: Option<&Self>, range: &Range<usize>) -> usize {
-        fn lists<T: Clone>(to: &mut Vec<Box<[T]>>, from: &[Box<[T]>], range: &Range<usize>) -> usize {
-            let before = to.len();
-            copy(to, from, range, Box::default());
-            to[before..].iter().map(|list| 16 + size_of_val(&**list)).sum()
-        }
-        let len = self.stamps.len() + range.len();
+        let before = self.stamps.len();
+        let len = before + range.len();
         let mut heap = 0;
         if let Some(from) = from {
             match (&mut self.data, &from.data) {
@@ -194,8 +191,14 @@ impl Column {
                 (Data::Int(to), Data::Int(from)) => copy(to, from, range, 0),
                 (Data::Float(to), Data::Float(from)) => copy(to, from, range, 0.0),
                 (Data::String(to), Data::String(from)) => copy(to, from, range, 0),
-                (Data::Strings(to), Data::Strings(from)) => heap = lists(to, from, range),
-                (Data::Vector(to), Data::Vector(from)) => heap = lists(to, from, range),
+                (Data::Strings(to), Data::Strings(from)) => {
+                    copy(to, from, range, Codes::default());
+                    heap = to[before..].iter().map(Codes::bytes).sum();
+                }
+                (Data::Vector(to), Data::Vector(from)) => {
+                    copy(to, from, range, Box::default());
+                    heap = to[before..].iter().map(|list| 16 + size_of_val(&**list)).sum();
+                }
                 (Data::Geo(to), Data::Geo(from)) => copy(to, from, range, (0.0, 0.0)),
                 // One of another type has nothing for this one.
                 _ => {

@@ -24,6 +24,12 @@ impl Dictionary {
         code
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.texts.reserve(more);
+        self.codes.reserve(more);
+    }
+
     /// The code of a known text.
     #[must_use]
     pub fn code(&self, text: &str) -> Option<u32> {

@@ -77,6 +77,14 @@ impl Ids {
         known.unwrap_or_else(|| self.add(tie, id))
     }
 
+    /// Makes room for so many more, so that none is moved while they come.
+    pub fn reserve(&self, more: usize) {
+        for places in self.places.iter() {
+            // By chance some get a little more than others.
+            places.write().reserve(more / SHARDS + more / SHARDS / 16, |at| self.tie(*at));
+        }
+    }
+
     fn add(&self, tie: u64, id: &Id) -> Ordinal {
         let mut places = self.shard(tie).write();
         if let Some(known) = self.find(&places, tie, id.as_str()) {

@@ -4,6 +4,7 @@
 //! **Invariant:** nothing in here names `ingest`, `log` or `access`; nothing that is kept or left out depends on an ordinal.
 
 pub mod codec;
+mod codes;
 pub mod column;
 #[cfg(test)]
 pub mod contract;

@@ -119,6 +119,7 @@ impl Trending {
         for kind in kinds {
             self.kind(kind);
         }
+        self.items.reserve(all.len());
         for (item, kind, buckets) in all {
             let score = buckets.score(PER_BUCKET);
             let place = score.map(|score| (Reverse(Score(score)), ids.tie(item), item));

@@ -72,11 +72,23 @@ impl<'a> Read<'a> {
         Ok(&self.all[self.at - n..self.at])
     }
 
+    /// So many bytes, by value.
+    pub fn array<const N: usize>(&mut self) -> Said<[u8; N]> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.take(N)?);
+        Ok(bytes)
+    }
+
     pub fn byte(&mut self) -> Said<u8> {
         self.take(1).map(|b| b[0])
     }
 
     pub fn unsigned(&mut self) -> Said<u128> {
+        // Most take one byte.
+        if let Some(byte) = self.all.get(self.at).filter(|byte| **byte < 0x80) {
+            self.at += 1;
+            return Ok(u128::from(*byte));
+        }
         let mut value = 0u128;
         for shift in (0..).step_by(7) {
             let byte = self.byte()?;
@@ -115,8 +127,7 @@ impl<'a> Read<'a> {
     }
 
     pub fn word(&mut self) -> Said<u64> {
-        let bytes = self.take(8)?;
-        Ok(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+        Ok(u64::from_le_bytes(self.array()?))
     }
 
     pub fn float(&mut self) -> Said<f64> {

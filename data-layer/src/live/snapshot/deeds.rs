@@ -23,9 +23,7 @@ pub(super) fn write(entries: &[Entry]) -> Vec<u8> {
 /// `actions` are those of the file as they are numbered here.
 pub(super) fn read(read: &mut Read<'_>, items: usize, actions: &[Option<ActionId>]) -> Said<Arc<Vec<Entry>>> {
     let mut all = Vec::with_capacity(BLOCK);
-    let number = |read: &mut Read<'_>| {
-        read.take(4).map(|bytes| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
-    };
+    let number = |read: &mut Read<'_>| read.array().map(u32::from_le_bytes);
     while !read.is_at_end() {
         let key = [read.word()?, read.word()?];
         let (value, time) = (read.float()?, read.word()? as i64);

@@ -17,7 +17,7 @@ use super::super::trending::Named;
 use super::super::{Copies, Ids, ItemTable, Items, Live};
 use super::frame::{Kind, Packed, Reader};
 use super::piece::Piece;
-use super::put::{self, Later, Renamed};
+use super::put::{self, Later, Place, Renamed};
 use super::unblock::{self, Shape};
 use super::{COPIES, Carried, Head, deeds, people, single};
 use crate::config::{ActionId, Actions, Keep, Parts};
@@ -123,13 +123,20 @@ fn load_into(mut live: Live, mut sections: Reader<File>, head: Head, path: &Path
     put::prepare(table, table.ids.len());
     let mut rest = Rest::default();
     {
-        let Live { items, people, ids, actions: known, .. } = &mut live;
-        let (table, people, ids, known) = (items.get_mut(), &*people, &**ids, &**known);
+        let Live { items, lists, people, ids, actions: known, .. } = &mut live;
+        let (people, ids, known) = (&*people, &**ids, &**known);
+        let (items, lists) = (items.get_mut(), lists.get_mut());
+        let mut to = Place { items, lists, columns: &columns, renamed: &renamed };
         let decode = |packed: &Packed| read_section(packed, &shape, people, ids, known);
-        run(&mut sections, |_| false, decode, |section| {
-            rest.take(section, table, &columns, &renamed);
-            Ok(())
-        })?;
+        run(
+            &mut sections,
+            |_| false,
+            decode,
+            |section| {
+                rest.take(section, &mut to);
+                Ok(())
+            },
+        )?;
     }
     let carried = rest.put(&mut live, &head, path)?;
     put_fresh(&mut live, &head, fresh, &renamed).ok_or_else(|| short(path, "fresh", head.items, 0))?;
@@ -173,6 +180,8 @@ fn names(
 ) -> Result<Names> {
     let (mut ids, mut words, mut fresh) = (Queue::default(), Queue::default(), Vec::new());
     let mut numbers = Vec::with_capacity(shape.head.items);
+    table.ids.reserve(shape.head.items.saturating_sub(table.ids.len()));
+    table.words.reserve(shape.head.words);
     let take = |section| {
         match section {
             Section::Ids(number, list) => {
@@ -229,10 +238,10 @@ struct Rest {
 }
 
 impl Rest {
-    fn take(&mut self, section: Section, table: &mut ItemTable, columns: &[usize], renamed: &Renamed) {
+    fn take(&mut self, section: Section, to: &mut Place<'_>) {
         match section {
             Section::Items(pieces) => {
-                pieces.into_iter().for_each(|piece| put::put(piece, table, columns, renamed, &mut self.later));
+                pieces.into_iter().for_each(|piece| put::put(piece, to, &mut self.later));
             }
             Section::Owners(number, list) => drop(self.owners.insert(number, list)),
             Section::Deeds(number, list) => drop(self.entries.insert(number, list)),
@@ -249,8 +258,7 @@ impl Rest {
         self.later.put(live, head);
         let (entries, owners) = (self.entries.into_values().collect(), self.owners.into_values().collect());
         *live.deeds.get_mut() = Deeds::of(live.keep.deeds, entries, head.first_deed, owners);
-        let (own, carried): (Vec<_>, Vec<_>) =
-            self.carried.into_values().partition(|one| one.name == COPIES);
+        let (own, carried): (Vec<_>, Vec<_>) = self.carried.into_values().partition(|one| one.name == COPIES);
         for copies in own {
             *live.copies.get_mut() = Copies::decode(&copies.bytes, "the section of copies of a snapshot")?;
         }

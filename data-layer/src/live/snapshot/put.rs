@@ -1,22 +1,21 @@
 //! Pieces of items into a table that has room for all of them; and what can be put back only when everything else is. How they are read is
 //! `unblock.rs`'s.
 
-use super::super::Live;
 use super::super::column::{Column, Data};
 use super::super::counters::Counters;
 use super::super::items::{DEFAULT_KIND, ItemTable, Serving};
 use super::super::row::Row;
 use super::super::sum::Buckets;
 use super::super::together::Near;
+use super::super::{Lists, Live};
 use super::Head;
-use super::piece::{Count, NAMED, NearParts, Piece, Told};
+use super::piece::{Count, NAMED, Piece, Told};
 use crate::types::{Id, Millis, Ordinal, ValueType};
 
-/// What can be put back only when all ids are there.
+/// What can be put back only when all of it is there.
 #[derive(Default)]
 pub(super) struct Later {
     trending: Vec<(Ordinal, u32, Buckets)>,
-    near: Vec<(Ordinal, NearParts)>,
     /// Items of which it was read what was said.
     pub items: usize,
 }
@@ -72,8 +71,19 @@ impl Places {
     }
 }
 
-/// Puts a piece into a table that has room for all items.
-pub(super) fn put(piece: Piece, items: &mut ItemTable, columns: &[usize], renamed: &Renamed, later: &mut Later) {
+/// Where pieces go.
+pub(super) struct Place<'a> {
+    /// With room for all items.
+    pub items: &'a mut ItemTable,
+    pub lists: &'a mut Lists,
+    /// Columns of the table by their numbers in the file.
+    pub columns: &'a [usize],
+    pub renamed: &'a Renamed,
+}
+
+/// Puts a piece where it belongs.
+pub(super) fn put(piece: Piece, to: &mut Place<'_>, later: &mut Later) {
+    let Place { items, lists, columns, renamed } = to;
     match piece {
         Piece::Told(told) => {
             later.items += told.numbers.len();
@@ -88,10 +98,12 @@ pub(super) fn put(piece: Piece, items: &mut ItemTable, columns: &[usize], rename
             }
         }
         Piece::Paired(paired) => {
-            later.near.extend(paired.into_iter().map(|(number, (total, mut list))| {
+            for (number, (total, mut list)) in paired {
+                let item = renamed.ordinal(number);
                 list.iter_mut().for_each(|near| near.item = renamed.ordinal(near.item));
-                (renamed.ordinal(number), (total, list))
-            }));
+                let id: Id = items.ids.id(item).clone();
+                lists.together.put(item, Near::of(id, total, list), &items.ids);
+            }
         }
     }
 }
@@ -138,10 +150,6 @@ impl Later {
     pub fn put(self, live: &mut Live, head: &Head) {
         let (items, lists) = (live.items.get_mut(), live.lists.get_mut());
         lists.trending.put_all(&head.trending_kinds, self.trending, &items.ids);
-        for (item, (total, list)) in self.near {
-            let id: Id = items.ids.id(item).clone();
-            lists.together.put(item, Near::of(id, total, list), &items.ids);
-        }
         let kind = items.words.intern(DEFAULT_KIND);
         items.kinds.iter_mut().filter(|(code, _)| *code == NAMED.0).for_each(|(code, _)| *code = kind);
         for at in 0..items.serving.len() {

@@ -39,7 +39,9 @@ pub(super) fn decode(read: &mut Read<'_>, kind: Kind, shape: &Shape<'_>) -> Said
         }
         Kind::Counts => {
             let numbers = read_numbers(read, shape)?.into_iter();
-            vec![Piece::Counted(numbers.map(|item| Ok((item, read_count(read, shape)?))).collect::<Said<_>>()?)]
+            vec![Piece::Counted(
+                numbers.map(|item| Ok((item, read_count(read, shape)?))).collect::<Said<_>>()?,
+            )]
         }
         _ => {
             let numbers = read_numbers(read, shape)?.into_iter();
@@ -221,7 +223,7 @@ fn read_row(read: &mut Read<'_>) -> Said<Row> {
 }
 
 fn read_u32(read: &mut Read<'_>) -> Said<u32> {
-    read.take(4).map(|bytes| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
+    read.array().map(u32::from_le_bytes)
 }
 
 fn read_counters(read: &mut Read<'_>, shape: &Shape<'_>) -> Said<Counters> {
@@ -269,13 +271,17 @@ fn read_cell(read: &mut Read<'_>, data: &mut Data, at: usize, words: usize) -> S
         Data::Strings(v) => v[at] = (0..read.count(4)?).map(|_| code(read)).collect::<Said<_>>()?,
         Data::Vector(v) => {
             let value = |read: &mut Read<'_>| read_u32(read).map(f32::from_bits);
-            v[at] = (0..read.count(4)?).map(|_| value(read)).collect::<Said<_>>()?;
+            let count = read.count(4)?;
+            let mut list = Vec::with_capacity(count);
+            for _ in 0..count {
+                list.push(value(read)?);
+            }
+            v[at] = list.into();
         }
         Data::Geo(v) => v[at] = (read.float()?, read.float()?),
     }
     Ok(())
 }
-
 
 fn read_buckets(read: &mut Read<'_>) -> Said<Buckets> {
     let head = read.signed()?;
