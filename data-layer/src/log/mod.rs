@@ -7,6 +7,8 @@
 pub mod codec;
 pub mod cursor;
 pub mod entries;
+#[cfg(test)]
+pub(crate) mod failing;
 pub mod format;
 pub mod growth;
 pub mod holds;

@@ -279,6 +279,27 @@ fn discarded_records_leave_no_gap() {
     assert_eq!(folder.read().unwrap(), ["one", "two"]);
 }
 
+/// What was written before, and is not synced yet, stays: nobody may be told that it is lost, and sequences follow each other.
+#[test]
+fn a_write_that_fails_takes_nothing_else_with_it() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    for payload in ["one", "two"] {
+        writer.append(1, 0, 5, payload.as_bytes());
+        writer.flush().unwrap();
+        let broken = failing::Failing::altogether(&folder.events());
+        writer.append(1, 0, 5, b"lost");
+        assert!(writer.flush().is_err());
+        drop(broken);
+    }
+    writer.append(1, 0, 5, b"three");
+    writer.flush().and_then(|()| writer.sync()).unwrap();
+    assert_eq!((writer.last(), writer.synced()), (3, 3));
+    assert_eq!(folder.read().unwrap(), ["one", "two", "three"]);
+    folder.append(&["four"]);
+    assert_eq!(folder.read().unwrap().len(), 4);
+}
+
 #[test]
 fn an_absent_log_is_named() {
     let temp = tempfile::tempdir().unwrap();

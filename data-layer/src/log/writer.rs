@@ -9,6 +9,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::entries::{Entries, Tail, segments};
+#[cfg(test)]
+use super::failing;
 use super::format::{SEGMENT_HEADER, SegmentHeader, Stream, encode_record};
 use super::growth::Growth;
 use super::mark::{Mark, Marker};
@@ -40,8 +42,8 @@ pub struct Writer {
     day: Millis,
     /// Whether the buffer begins another day than the segment has.
     turned: bool,
-    /// Why the segment may hold other bytes than it should behind what is synced.
-    broken: Option<String>,
+    /// Why the segment may hold other bytes than it should, and behind what.
+    broken: Option<(String, End)>,
     segment_bytes: u64,
 }
 
@@ -187,9 +189,9 @@ impl Writer {
             return Ok(());
         }
         let result = self.mend().and_then(|()| self.rotate()).and_then(|()| {
-            self.file.write_all(&self.buffer).map_err(|error| {
-                if let Err(second) = self.file.set_len(self.written.len) {
-                    self.broken = Some(format!("{error}, then {second}"));
+            self.write().map_err(|error| {
+                if let Err(second) = self.cut(self.written) {
+                    self.broken = Some((format!("{error}, then {second}"), self.written));
                 }
                 failed(&self.path, error)
             })
@@ -214,15 +216,24 @@ impl Writer {
             return Ok(());
         }
         self.mend()?;
-        if let Err(error) = self.settle(false) {
-            self.broken = Some(error.to_string());
-            self.written = self.synced;
-            self.discard();
-            return Err(failed(&self.path, error));
-        }
+        self.settle(false).map_err(|error| self.give_up(error))?;
         self.synced = self.written;
         self.mark();
         Ok(())
+    }
+
+    /// Writes what is buffered.
+    fn write(&mut self) -> std::io::Result<()> {
+        #[cfg(test)]
+        failing::check_writing(&self.path)?;
+        self.file.write_all(&self.buffer)
+    }
+
+    /// Cuts off what is behind an end.
+    fn cut(&self, end: End) -> std::io::Result<()> {
+        #[cfg(test)]
+        failing::check_writing(&self.path)?;
+        self.file.set_len(end.len)
     }
 
     /// Waits until what was written is on the disk, with all that is known of the file where it became shorter.
@@ -232,16 +243,25 @@ impl Writer {
         if shorter { self.file.sync_all() } else { self.file.sync_data() }
     }
 
-    /// Cuts off what a failure left behind the synced bytes.
+    /// Cuts off what a failure left behind the bytes that are good.
     fn mend(&mut self) -> Result<()> {
-        let Some(why) = &self.broken else { return Ok(()) };
-        let End { len, sequence } = self.synced;
-        let cut = self.file.set_len(len).and_then(|()| self.settle(true));
-        cut.map_err(|error| failed(&self.path, error))?;
+        let Some((why, good)) = self.broken.take() else { return Ok(()) };
+        let End { len, sequence } = good;
+        if let Err(error) = self.cut(good) {
+            self.broken = Some((why, good));
+            return Err(failed(&self.path, error));
+        }
+        self.settle(true).map_err(|error| self.give_up(error))?;
         tracing::warn!(path = %self.path.display(), why, len, sequence, "the log goes on behind an earlier failure");
-        self.written = self.synced;
-        self.broken = None;
         Ok(())
+    }
+
+    /// After a sync that failed nobody knows what is on the disk: all since the one before it will be cut off.
+    fn give_up(&mut self, error: std::io::Error) -> Error {
+        self.broken = Some((error.to_string(), self.synced));
+        self.written = self.synced;
+        self.discard();
+        failed(&self.path, error)
     }
 
     fn mark(&mut self) {
@@ -354,37 +374,4 @@ fn keep(file: &mut File, tail: &Tail) -> Result<()> {
     file.seek(SeekFrom::Start(tail.good)).map_err(Error::io(&tail.path))?;
     file.read_to_end(&mut bytes).map_err(Error::io(&tail.path))?;
     std::fs::write(&path, bytes).map_err(Error::io(&path))
-}
-
-/// Disks that sync nothing, for tests.
-#[cfg(test)]
-pub(crate) mod failing {
-    use std::path::{Path, PathBuf};
-
-    use parking_lot::Mutex;
-
-    static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-    /// Until this is dropped nothing below a folder can be synced.
-    pub(crate) struct Failing(PathBuf);
-
-    impl Failing {
-        pub(crate) fn below(folder: &Path) -> Self {
-            FOLDERS.lock().push(folder.to_owned());
-            Self(folder.to_owned())
-        }
-    }
-
-    impl Drop for Failing {
-        fn drop(&mut self) {
-            FOLDERS.lock().retain(|folder| *folder != self.0);
-        }
-    }
-
-    /// What the system says where a disk is broken.
-    pub(super) fn check(path: &Path) -> std::io::Result<()> {
-        const BROKEN: i32 = 5;
-        let broken = FOLDERS.lock().iter().any(|folder| path.starts_with(folder));
-        if broken { Err(std::io::Error::from_raw_os_error(BROKEN)) } else { Ok(()) }
-    }
 }

@@ -1,7 +1,7 @@
 //! A disk that says of a sync that it failed: nobody is told that an event is safe, nobody sees it, and it counts once when it is sent again.
 
 use super::*;
-use crate::log::writer::failing::Failing;
+use crate::log::failing::Failing;
 
 /// Sends an event until somebody is let in.
 fn until_let_in(ingest: &Ingest, body: &str) -> Result<Receipt> {
