@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::format::Stream;
+use super::mark::Mark;
 use super::segment::{EntryRef, Opened, Segment, corrupt};
 use crate::types::{Millis, Partition};
 use crate::{Error, Result};
@@ -63,6 +64,8 @@ pub struct Tail {
     pub len: u64,
     /// Whether whole records lie behind the good bytes: parts of a group that a power loss tore in the middle.
     pub holds_records: bool,
+    /// Bytes that were synced once, at least: more than are good where the file has become shorter since.
+    pub synced: u64,
 }
 
 /// Iterator over the records of one folder.
@@ -77,6 +80,8 @@ pub struct Entries {
     producer: Option<u64>,
     /// Sequence of the last record read; 0 before the first.
     last: u64,
+    /// Bytes of the newest segment that its mark vouched for before it was opened.
+    synced: u64,
     tail: Option<Tail>,
     failed: bool,
 }
@@ -131,8 +136,8 @@ impl Entries {
     ) -> Self {
         let last = waiting.front().map_or(0, |(first, _)| first.saturating_sub(1));
         let (folder, to_the_end) = (folder.to_owned(), newest);
-        let (open, producer, tail, failed) = (None, None, None, false);
-        Self { folder, stream, waiting, to_the_end, open, producer, last, tail, failed }
+        let (open, producer, synced, tail, failed) = (None, None, 0, None, false);
+        Self { folder, stream, waiting, to_the_end, open, producer, last, synced, tail, failed }
     }
 
     /// Identity of the log, once a segment has been opened.
@@ -183,6 +188,10 @@ impl Entries {
                     self.last = last;
                     return Ok(true);
                 }
+                // It was on the disk, and may have been acknowledged.
+                Err(detail) if newest && (segment.at + 1..=segment.len).contains(&self.synced) => {
+                    return Err(corrupt(&segment.path, "record", segment.at, detail));
+                }
                 // A group that was being written when the process died: nobody was told of it.
                 Err(_) if newest && !segment.whole_record_follows(self.last)? => self.close(true, false),
                 // The same where the system died too, and had put some pages of the group on the disk and others not.
@@ -197,7 +206,8 @@ impl Entries {
     fn close(&mut self, newest: bool, holds_records: bool) {
         let closed = self.open.take();
         if newest {
-            self.tail = closed.map(|s| Tail { path: s.path, good: s.at, len: s.len, holds_records });
+            let synced = self.synced;
+            self.tail = closed.map(|s| Tail { path: s.path, good: s.at, len: s.len, holds_records, synced });
         }
     }
 
@@ -205,14 +215,18 @@ impl Entries {
     fn next_segment(&mut self) -> Result<bool> {
         let Some((first, path)) = self.waiting.pop_front() else { return Ok(false) };
         let newest = self.to_the_end && self.waiting.is_empty();
+        // Before it is opened: what the mark vouches for by then can be read.
+        let mark = newest.then(|| Mark::read(&self.folder)).flatten();
         let segment = match Segment::open(path.clone(), newest)? {
             Opened::Open(segment) => segment,
             Opened::Torn(len) => {
-                self.tail = Some(Tail { path, good: 0, len, holds_records: false });
+                self.tail = Some(Tail { path, good: 0, len, holds_records: false, synced: 0 });
                 return Ok(false);
             }
         };
         let header = segment.header;
+        let of_it = |mark: &Mark| (mark.producer, mark.first) == (header.producer, header.first);
+        self.synced = mark.filter(of_it).map_or(0, |mark| mark.len);
         let expected = (self.stream, self.last + 1, self.producer.unwrap_or(header.producer));
         if (header.stream, header.first, header.producer) != expected || first != header.first {
             let detail = format!(

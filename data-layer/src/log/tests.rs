@@ -210,14 +210,16 @@ fn a_segment_of_zeros_that_never_held_a_record_is_replaced() {
 #[test]
 fn damage_before_the_tail_is_named_with_file_and_offset() {
     let payloads = ["one", "two is longer", "three"];
-    let (from, to) = (start_of(1, &payloads), start_of(2, &payloads));
-    for at in from..to {
-        let folder = Folder::new();
-        folder.append(&payloads);
-        flip(&folder.newest(), at);
-        for error in [folder.read().map(drop).unwrap_err(), folder.try_writer().map(drop).unwrap_err()] {
-            let Error::Corrupt { path, offset, .. } = &error else { panic!("{error}") };
-            assert_eq!((path, *offset), (&folder.newest(), from), "flipped {at}");
+    // The last one too: it was synced, so somebody was told of it.
+    for (from, to) in [1, 2].map(|n| (start_of(n, &payloads), start_of(n + 1, &payloads))) {
+        for at in from..to {
+            let folder = Folder::new();
+            folder.append(&payloads);
+            flip(&folder.newest(), at);
+            for error in [folder.read().map(drop).unwrap_err(), folder.try_writer().map(drop).unwrap_err()] {
+                let Error::Corrupt { path, offset, .. } = &error else { panic!("{error}") };
+                assert_eq!((path, *offset), (&folder.newest(), from), "flipped {at}");
+            }
         }
     }
     for at in 0..SEGMENT_HEADER as u64 {

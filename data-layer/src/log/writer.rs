@@ -354,6 +354,10 @@ fn create(folder: &Path, header: &SegmentHeader) -> Result<(PathBuf, File, u64)>
 fn cut(tail: &Tail) -> Result<File> {
     let path = &tail.path;
     let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(Error::io(path))?;
+    if tail.good < tail.synced {
+        let (expected, found) = (tail.synced, tail.good);
+        tracing::error!(path = %path.display(), expected, found, "the segment has lost bytes that were synced: what was acknowledged is gone");
+    }
     if tail.good < tail.len {
         let (offset, bytes) = (tail.good, tail.len - tail.good);
         tracing::warn!(path = %path.display(), offset, bytes, "cutting off a torn tail");
