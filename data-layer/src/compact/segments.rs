@@ -1,19 +1,15 @@
-//! A sealed segment written again without the records that may go: gaps stand for them, so that its sequences stay as they are. Written beside
-//! the old one, synced, and put in its place by rename; cut off anywhere, one of the two is there whole.
+//! A sealed segment written again without the records that may go: gaps stand for them, so that its sequences stay as they are. Not for how it takes
+//! the place of the old one: that is `log/anew.rs`.
 
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use super::plan::{Marks, Sealed};
-use crate::log::{Entries, EntryRef, Stream, format};
+use crate::log::{Anew, Entries, EntryRef, Stream, format};
 use crate::types::Millis;
 use crate::{Error, Result};
 
 /// Ending of a segment that is being written.
 const DRAFT: &str = "compacting";
-/// Bytes that are gathered before they are written.
-const BLOCK: usize = 1 << 18;
 /// A segment is written again where that frees at least this share of it.
 const LEAST_SHARE: u64 = 8;
 
@@ -72,12 +68,7 @@ pub(super) fn rewrite(
     if freed as u64 * LEAST_SHARE < before {
         return Ok(None);
     }
-    let draft = path.with_extension(DRAFT);
-    let mut out = BufWriter::with_capacity(BLOCK, File::create(&draft).map_err(Error::io(&draft))?);
-    let mut head = [0; format::SEGMENT_HEADER];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).map_err(Error::io(path))?;
-    out.write_all(&head).map_err(Error::io(&draft))?;
-    let (mut bytes, mut gap) = (Vec::new(), Gap::default());
+    let (mut anew, mut bytes, mut gap) = (Anew::begin(path, DRAFT)?, Vec::new(), Gap::default());
     let whole = each(folder, segment, |at, entry| {
         if entry.kind == format::VOID || marks.has(number, at) {
             gap.add(&entry);
@@ -86,21 +77,15 @@ pub(super) fn rewrite(
         bytes.clear();
         gap.end(&mut bytes);
         entry.encode_again(&mut bytes);
-        out.write_all(&bytes).map(|()| !ended()).map_err(Error::io(&draft))
+        anew.put(&bytes).map(|()| !ended())
     })?;
     if !whole {
-        drop(out);
-        return std::fs::remove_file(&draft).map(|()| None).map_err(Error::io(&draft));
+        return Ok(None);
     }
     bytes.clear();
     gap.end(&mut bytes);
-    out.write_all(&bytes).map_err(Error::io(&draft))?;
-    let file = out.into_inner().map_err(|error| Error::io(&draft)(error.into_error()))?;
-    file.sync_all().map_err(Error::io(&draft))?;
-    let after = file.metadata().map_err(Error::io(&draft))?.len();
-    std::fs::rename(&draft, path).map_err(Error::io(path))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder))?;
-    Ok(Some(Rewritten { records, before, after }))
+    anew.put(&bytes)?;
+    Ok(Some(Rewritten { records, before, after: anew.put_in_place()? }))
 }
 
 /// Gives each record of a segment with its number in it; `false` where it was told to stop.

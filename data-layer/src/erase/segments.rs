@@ -1,18 +1,15 @@
 //! Sealed segments written again, with what the plan makes of their records and the same sequences, and put in the place of the old ones
 //! by rename. Whoever has the old one open reads it to its end and goes on by sequence. Not for the segment that is being written.
 
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::plan::{At, Fate, Plan};
-use crate::log::{Entries, EntryRef, Stream, decision, format, record};
+use crate::log::{Anew, Entries, EntryRef, Stream, decision, format, record};
 use crate::types::Partition;
 use crate::{Error, Result};
 
 /// Ending of a segment that is being written.
 const DRAFT: &str = "erasing";
-/// Bytes that are gathered before they are written.
-const BLOCK: usize = 1 << 18;
 
 /// What becomes of a record of the log.
 enum Becomes {
@@ -43,12 +40,7 @@ pub(super) fn rewrite(
     if !any {
         return Ok(0);
     }
-    let draft = path.with_extension(DRAFT);
-    let file = std::fs::File::create(&draft).map_err(Error::io(&draft))?;
-    let mut out = BufWriter::with_capacity(BLOCK, file);
-    let head = header(path)?;
-    out.write_all(&head).map_err(Error::io(&draft))?;
-    let (mut bytes, mut changed) = (Vec::new(), 0);
+    let (mut anew, mut bytes, mut changed) = (Anew::begin(path, DRAFT)?, Vec::new(), 0);
     let mut entries = Entries::sealed(folder, stream, first, path);
     while let Some(entry) = entries.next_ref()? {
         let EntryRef { sequence, received_ms, .. } = entry;
@@ -64,17 +56,12 @@ pub(super) fn rewrite(
                 format::encode_record(&mut bytes, kind, partition, sequence, received_ms, &payload);
             }
         }
-        out.write_all(&bytes).map_err(Error::io(&draft))?;
+        anew.put(&bytes)?;
         if ended() {
-            drop(out);
-            std::fs::remove_file(&draft).map_err(Error::io(&draft))?;
             return Ok(0);
         }
     }
-    let file = out.into_inner().map_err(|error| Error::io(&draft)(error.into_error()))?;
-    file.sync_all().map_err(Error::io(&draft))?;
-    std::fs::rename(&draft, path).map_err(Error::io(path))?;
-    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io(folder))?;
+    anew.put_in_place()?;
     Ok(changed)
 }
 
@@ -95,15 +82,6 @@ fn becomes(entry: EntryRef<'_>, folder: &Path, stream: Stream, plan: &Plan) -> R
             Becomes::Other(format::kind_of(&event) | entry.kind & format::PAST, partition, payload)
         }
     })
-}
-
-fn header(path: &Path) -> Result<[u8; format::SEGMENT_HEADER]> {
-    use std::io::Read;
-
-    let mut header = [0; format::SEGMENT_HEADER];
-    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
-    file.read_exact(&mut header).map_err(Error::io(path))?;
-    Ok(header)
 }
 
 /// Removes what lies beside the segments of a folder: drafts of a process that was killed, and bytes of torn groups, of which nobody

@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here rewrites a byte that was synced; a torn tail, which nobody was told of, is cut off. Only `erase/` and
 //! `compact/` put another segment in the place of a sealed one, by rename, with the same sequences.
 
+pub mod anew;
 pub mod codec;
 pub mod cursor;
 pub mod entries;
@@ -22,6 +23,7 @@ pub mod writer;
 
 use std::path::Path;
 
+pub use anew::Anew;
 pub use cursor::Cursor;
 pub use entries::{Entries, Entry};
 pub use format::Stream;

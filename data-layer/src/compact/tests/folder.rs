@@ -157,3 +157,21 @@ fn a_segment_that_is_another_file_by_now_is_left_alone() {
     std::fs::rename(path.with_extension("new"), &path).unwrap();
     assert!(!all[0].is_same());
 }
+
+#[test]
+fn a_segment_that_can_t_be_written_again_leaves_no_half_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("main/events");
+    // Longer than what is read at a time.
+    write(dir.path(), &catalogue(400), 1 << 20);
+    let mut all: Vec<Sealed> = segments(&folder).unwrap().into_iter().map(Sealed::new).take(1).collect();
+    let marks = find(&folder, &mut all, 1, &Priorities::default(), 100, &mut || false).unwrap().unwrap();
+    let path = all[0].path.clone();
+    let torn = || {
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(300_000).unwrap();
+        false
+    };
+    assert!(rewrite(&folder, 0, &all[0], &marks, &torn).is_err());
+    assert_eq!(rewrite(&folder, 0, &all[0], &marks, &|| true).unwrap_or(None), None);
+    assert!(!path.with_extension("compacting").exists());
+}
