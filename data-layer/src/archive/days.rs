@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
 
 use super::rows;
 use crate::log::format::{PAST, VOID};
@@ -15,6 +18,9 @@ use crate::{Error, Result};
 
 /// Different days of the past in one segment; with more, it is written by day of receipt as all else is, or there would be more files than rows in them.
 const MOST_DAYS: usize = 1000;
+
+/// Bytes that are read at a time to sum a file.
+const BLOCK: usize = 1 << 20;
 
 /// One file that was written.
 #[derive(Debug)]
@@ -120,4 +126,21 @@ fn write_past(
 
 fn day_of((time, ..): &Past) -> i64 {
     time.div_euclid(DAY)
+}
+
+/// Length and sum of a file, in 16 hex digits.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn sum_of(path: &Path) -> Result<(u64, String)> {
+    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let (mut sum, mut part, mut bytes) = (Xxh3::new(), vec![0; BLOCK], 0);
+    loop {
+        let read = file.read(&mut part).map_err(Error::io(path))?;
+        if read == 0 {
+            return Ok((bytes, format!("{:016x}", sum.digest())));
+        }
+        sum.update(&part[..read]);
+        bytes += read as u64;
+    }
 }

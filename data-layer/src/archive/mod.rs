@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** a segment without its manifest is not in the archive; one with it is there whole, and never changes but by erasure.
 
-mod days;
+pub(crate) mod days;
 pub(crate) mod history;
 pub mod read;
 pub(crate) mod rows;
@@ -18,7 +18,7 @@ use crate::log::Stream;
 use crate::{Error, Result};
 
 pub use sealer::{Archivist, Standing};
-pub(crate) use sealer::{Bell, Work};
+pub(crate) use sealer::{Bell, Work, turn};
 pub use store::Store;
 
 /// Version of the manifest, and of the columns, that this program writes where files are by event time; others have version 1.

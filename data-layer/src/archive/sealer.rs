@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-use xxhash_rust::xxh3::xxh3_64;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use tokio::sync::watch;
 
 use super::days::{self, File};
 use super::{Day, Manifest, Store, VERSION};
@@ -67,6 +67,7 @@ pub(crate) struct Work {
 pub struct Archivist {
     standing: Arc<Standing>,
     bell: Arc<Bell>,
+    stop: Arc<watch::Sender<bool>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -105,20 +106,33 @@ impl Bell {
     }
 }
 
+/// How long is waited for a lock before it is looked whether to end.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Takes a lock that may be held for long; `None` where it is to end meanwhile.
+pub(crate) fn turn<'a>(lock: &'a Mutex<()>, ended: &dyn Fn() -> bool) -> Option<MutexGuard<'a, ()>> {
+    loop {
+        let held = lock.try_lock_for(TURN);
+        if held.is_some() || ended() {
+            return held;
+        }
+    }
+}
+
 impl Archivist {
     /// Starts the thread.
     ///
     /// # Errors
     /// What the system said.
     pub(crate) fn start(work: Work) -> Result<Self> {
-        let (standing, bell) = (Arc::new(Standing::default()), Arc::clone(&work.bell));
+        let (standing, bell, stop) = (Arc::<Standing>::default(), Arc::clone(&work.bell), work.store.stop());
         let thread = {
             let standing = Arc::clone(&standing);
             let place = work.folder.clone();
             let thread = std::thread::Builder::new().name("weir-archive".to_owned());
             thread.spawn(move || run(&work, &standing)).map_err(Error::io(place))?
         };
-        Ok(Self { standing, bell, thread: Some(thread) })
+        Ok(Self { standing, bell, stop, thread: Some(thread) })
     }
 
     /// How far it is.
@@ -131,6 +145,8 @@ impl Archivist {
 impl Drop for Archivist {
     fn drop(&mut self) {
         self.bell.end();
+        // A store that does not answer would hold the end up.
+        self.stop.send_replace(true);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -147,6 +163,7 @@ fn run(work: &Work, standing: &Standing) {
                 pause = PAUSE.0;
                 LOOK
             }
+            Err(_) if work.bell.ended() => return,
             Err(error) => {
                 standing.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, "the archive does not get on; trying again");
@@ -165,7 +182,7 @@ fn run(work: &Work, standing: &Standing) {
 
 /// Archives what is sealed, then removes what may go.
 pub(super) fn pass(work: &Work, known: &mut Known, standing: &Standing, now: Millis) -> Result<()> {
-    let _archiving = work.archiving.lock();
+    let Some(_archiving) = turn(&work.archiving, &|| work.bell.ended()) else { return Ok(()) };
     for stream in [Stream::Events, Stream::Decisions] {
         let folder = work.folder.join(stream.folder());
         let mut sealed = segments(&folder)?;
@@ -259,14 +276,13 @@ fn seal(work: &Work, stream: Stream, first: u64, path: &Path) -> Result<Manifest
     let written = days::write(&folder, stream, (first, path), &drafts.0)?;
     let mut files = Vec::with_capacity(written.files.len());
     for File { day, by_time, draft, rows } in written.files {
-        let bytes = std::fs::read(&draft).map_err(Error::io(&draft))?;
+        let (bytes, sum) = days::sum_of(&draft)?;
         let date = time::format_rfc3339(day * DAY);
         let date = date.split('T').next().unwrap_or_default();
         let lane = if by_time { ".past" } else { "" };
         let name = format!("date={date}/{:016x}-{first:020}{lane}.parquet", work.producer);
-        let (len, sum) = (bytes.len() as u64, format!("{:016x}", xxh3_64(&bytes)));
-        work.store.put(&format!("{}/{name}", stream.folder()), bytes)?;
-        files.push(Day { name, rows, bytes: len, sum, by_time });
+        work.store.put_file(&format!("{}/{name}", stream.folder()), &draft)?;
+        files.push(Day { name, rows, bytes, sum, by_time });
     }
     let producer = format!("{:016x}", work.producer);
     let version = if files.iter().any(|day| day.by_time) { VERSION } else { 1 };

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use object_store::path::Path as Place;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, local::LocalFileSystem};
+use tokio::sync::watch;
 
 use crate::publish::remote::{Address, Options, cause, s3};
 use crate::types::DEFAULT_NAMESPACE;
 use crate::{Error, Result};
 
-/// Bytes of one part of a file.
+/// Bytes of one part of a file: a slow line must take one within the time that a store may be silent.
 const PART: usize = 8 << 20;
+/// Parts of one file under way at once.
+const PARTS: usize = 2;
 
 /// An archive's place, opened for one namespace. Used by one thread at a time; waits are bounded as those of tables are.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub struct Store {
     root: Place,
     /// `None` only while it is dropped.
     runtime: Option<tokio::runtime::Runtime>,
+    stop: Arc<watch::Sender<bool>>,
 }
 
 impl Store {
@@ -53,7 +57,13 @@ impl Store {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = Some(runtime.map_err(Error::io("the runtime of the archive"))?);
-        Ok(Self { address: address.clone(), store, root, runtime })
+        let stop = Arc::new(watch::Sender::new(false));
+        Ok(Self { address: address.clone(), store, root, runtime, stop })
+    }
+
+    /// What, once it says so, makes what is under way and all that comes end at once with an error. For a server that ends.
+    pub(crate) fn stop(&self) -> Arc<watch::Sender<bool>> {
+        Arc::clone(&self.stop)
     }
 
     /// A name below this archive as people write it.
@@ -75,29 +85,49 @@ impl Store {
         put.map(drop).map_err(|said| cause::error(self.shown(name), &said))
     }
 
-    /// Puts a file there in parts, as [`Store::put`] puts bytes.
+    /// Puts a file there, as [`Store::put`] puts bytes; a long one in parts, of which a few are in memory.
     ///
     /// # Errors
     /// What the store said, or the system of the file.
     pub fn put_file(&self, name: &str, path: &Path) -> Result<()> {
-        let place = self.place(name);
         let mut file = File::open(path).map_err(Error::io(path))?;
-        let said = self.wait(async {
-            let mut upload = WriteMultipart::new(self.store.put_multipart(&place).await?);
-            let mut part = vec![0; PART];
-            loop {
-                let read = file.read(&mut part).map_err(|source| object_store::Error::Generic {
-                    store: "file",
-                    source: Box::new(source),
-                })?;
-                if read == 0 {
-                    return upload.finish().await.map(drop);
+        if file.metadata().map_err(Error::io(path))?.len() <= PART as u64 {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(Error::io(path))?;
+            return self.put(name, bytes);
+        }
+        let said = |said| cause::error(self.shown(name), &said);
+        self.wait(async {
+            let upload = self.store.put_multipart(&self.place(name)).await.map_err(said)?;
+            let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+            match self.put_parts(&mut upload, &mut file, name, path).await {
+                Ok(()) => upload.finish().await.map(drop).map_err(said),
+                Err(error) => {
+                    // Parts that can't be taken back are never read; a rule of the bucket for unfinished uploads removes them.
+                    let _ = upload.abort().await;
+                    Err(error)
                 }
-                upload.write(&part[..read]);
-                upload.wait_for_capacity(1).await?;
             }
-        })?;
-        said.map_err(|said| cause::error(self.shown(name), &said))
+        })?
+    }
+
+    async fn put_parts(
+        &self,
+        upload: &mut WriteMultipart,
+        file: &mut File,
+        name: &str,
+        path: &Path,
+    ) -> Result<()> {
+        loop {
+            let mut part = Vec::with_capacity(PART);
+            Read::take(&mut *file, PART as u64).read_to_end(&mut part).map_err(Error::io(path))?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            let room = upload.wait_for_capacity(PARTS).await;
+            room.map_err(|said| cause::error(self.shown(name), &said))?;
+            upload.put(part.into());
+        }
     }
 
     /// Brings an object into a new file, in parts; `false` where there is none.
@@ -123,18 +153,6 @@ impl Store {
         said.map_err(|said| cause::error(self.shown(name), &said))?.map_err(Error::io(path))
     }
 
-    /// Removes an object, if it is there.
-    ///
-    /// # Errors
-    /// What the store said.
-    pub fn delete(&self, name: &str) -> Result<()> {
-        let place = self.place(name);
-        match self.wait(async { self.store.delete(&place).await })? {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(said) => Err(cause::error(self.shown(name), &said)),
-        }
-    }
-
     /// An object; `None` where there is none.
     ///
     /// # Errors
@@ -156,16 +174,7 @@ impl Store {
     /// # Errors
     /// What the store said.
     pub fn list(&self, folder: &str) -> Result<Vec<String>> {
-        let place = self.place(folder);
-        let found = self.wait(async { self.store.list(Some(&place)).try_collect::<Vec<_>>().await })?;
-        let found = match found {
-            Err(object_store::Error::NotFound { .. }) => Vec::new(),
-            other => other.map_err(|said| cause::error(self.shown(folder), &said))?,
-        };
-        let names = found.iter().filter_map(|object| object.location.filename().map(str::to_owned));
-        let mut names: Vec<String> = names.collect();
-        names.sort();
-        Ok(names)
+        self.found(folder, |place| place.filename().map(str::to_owned))
     }
 
     /// Names of the objects below a folder, from this archive on, sorted.
@@ -173,18 +182,21 @@ impl Store {
     /// # Errors
     /// What the store said.
     pub fn below(&self, folder: &str) -> Result<Vec<String>> {
+        let skip = self.root.parts().count();
+        self.found(folder, |place| {
+            let parts = place.parts().skip(skip);
+            Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
+        })
+    }
+
+    fn found(&self, folder: &str, name: impl Fn(&Place) -> Option<String>) -> Result<Vec<String>> {
         let place = self.place(folder);
         let found = self.wait(async { self.store.list(Some(&place)).try_collect::<Vec<_>>().await })?;
         let found = match found {
             Err(object_store::Error::NotFound { .. }) => Vec::new(),
             other => other.map_err(|said| cause::error(self.shown(folder), &said))?,
         };
-        let skip = self.root.parts().count();
-        let name = |object: &object_store::ObjectMeta| {
-            let parts = object.location.parts().skip(skip);
-            parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
-        };
-        let mut names: Vec<String> = found.iter().map(name).collect();
+        let mut names: Vec<String> = found.iter().filter_map(|object| name(&object.location)).collect();
         names.sort();
         Ok(names)
     }
@@ -206,10 +218,16 @@ impl Store {
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T> {
-        match &self.runtime {
-            Some(runtime) => Ok(runtime.block_on(work)),
-            None => Err(Error::Store { place: self.address.to_string(), detail: "stopped".to_owned() }),
-        }
+        let stopped = || Error::Store { place: self.address.to_string(), detail: "stopped".to_owned() };
+        let Some(runtime) = &self.runtime else { return Err(stopped()) };
+        let mut stop = self.stop.subscribe();
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => Err(stopped()),
+                done = work => Ok(done),
+            }
+        })
     }
 }
 

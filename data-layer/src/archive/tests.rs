@@ -247,3 +247,26 @@ fn the_past_is_archived_by_when_it_happened() {
     }
     assert!(files > 6 && rows == 60, "{files} {rows}");
 }
+
+/// Longer than one part, and whole.
+#[test]
+fn a_long_file_goes_there_in_parts() {
+    let world = World::new();
+    let store = world.work(None, &[]).store;
+    let path = world.folder.path().join("long");
+    let bytes: Vec<u8> = (0..20_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for len in [0, 5, 8 << 20, (8 << 20) + 1, bytes.len()] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        store.put_file("some/long", &path).unwrap();
+        assert!(store.get("some/long").unwrap().unwrap() == bytes[..len], "{len}");
+    }
+    assert_eq!(store.below("some").unwrap(), ["some/long"]);
+}
+
+#[test]
+fn a_store_that_is_stopped_answers_at_once() {
+    let store = World::new().work(None, &[]).store;
+    assert_eq!(store.get("nothing").unwrap(), None);
+    store.stop().send_replace(true);
+    assert!(store.get("nothing").unwrap_err().to_string().contains("stopped"));
+}

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::plan::{Sealed, find};
 use super::scan::MOST_KNOWN;
 use super::segments::{rewrite, sweep};
-use crate::archive::{Bell, Store};
+use crate::archive::{Bell, Store, turn};
 use crate::config::Config;
 use crate::log::{Entries, Holds, Stream, entries};
 use crate::types::{Millis, time};
@@ -131,7 +131,7 @@ pub(super) fn pass(work: &Work, now: Millis, told: &Standing, ended: &dyn Fn() -
     for (number, segment) in all[..candidates].iter().enumerate().filter(|(number, _)| marks.any(*number)) {
         let start = Instant::now();
         {
-            let _archiving = work.archiving.lock();
+            let Some(_archiving) = turn(&work.archiving, ended) else { break };
             // Retention may have removed it since, or an erasure may have written it again.
             if !segment.is_same() {
                 continue;

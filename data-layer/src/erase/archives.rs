@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::plan::{At, Fate, Plan};
 use super::secret::{Secret, hex};
+use crate::archive::days;
 use crate::archive::rows::{self, File};
 use crate::archive::{Day, MANIFESTS, Manifest, Store};
 use crate::log::Stream;
@@ -123,13 +124,12 @@ impl Archive<'_> {
 
     /// Puts a file there under a name of its own, beside the old one.
     fn put(&self, stream: Stream, day: &Day, path: &Path, rows: u64) -> Result<Day> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let (bytes, sum) = days::sum_of(path)?;
         let stem = day.name.split('.').next().unwrap_or_default();
         let drawn = Secret::draw()?.hex();
         let name = format!("{stem}.{}.parquet", drawn.get(..8).unwrap_or_default());
-        let (len, sum) = (bytes.len() as u64, format!("{:016x}", xxh3_64(&bytes)));
-        self.store.put(&format!("{}/{name}", stream.folder()), bytes)?;
-        Ok(Day { name, rows, bytes: len, sum, by_time: day.by_time })
+        self.store.put_file(&format!("{}/{name}", stream.folder()), path)?;
+        Ok(Day { name, rows, bytes, sum, by_time: day.by_time })
     }
 
     /// Brings a file here and holds it against its manifest.

@@ -16,7 +16,7 @@ use super::peers::Peers;
 use super::plan::{Plan, asker};
 use super::secret::Secret;
 use super::{segments, staged};
-use crate::archive::{Bell, Store};
+use crate::archive::{Bell, Store, turn};
 use crate::config::Config;
 use crate::log::{Holds, Stream, entries};
 use crate::types::{Event, Millis, Person, time};
@@ -140,7 +140,7 @@ pub(super) fn pass(work: &Work, now: Millis, ended: &dyn Fn() -> bool) -> Result
     }
     (work.seal)()?;
     // From here on nothing comes into the archive: what is archived later is archived as rewritten.
-    let _archiving = work.archiving.lock();
+    let Some(_archiving) = turn(&work.archiving, ended) else { return Ok(false) };
     let begun = begin(work, due, now)?;
     let archive = match &work.config.log.archive {
         Some(address) => Some(Store::open(address, &work.config.log.store, &work.config.namespace)?),

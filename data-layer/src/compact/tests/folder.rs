@@ -175,3 +175,21 @@ fn a_segment_that_can_t_be_written_again_leaves_no_half_of_it() {
     assert_eq!(rewrite(&folder, 0, &all[0], &marks, &|| true).unwrap_or(None), None);
     assert!(!path.with_extension("compacting").exists());
 }
+
+/// Whoever holds the archive may do so for long, while the server is to end.
+#[test]
+fn compaction_that_waits_for_the_archive_can_be_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("log"), &catalogue(10), 2000);
+    let work = Arc::new(work(dir.path(), ""));
+    let held = Arc::clone(&work);
+    let _archiving = held.archiving.lock();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // More often than while it looks through the log.
+        let asked = std::sync::atomic::AtomicU64::new(0);
+        let enough = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 100;
+        done.send(pass(&work, NOW + 60 * DAY, &Standing::default(), &enough)).unwrap();
+    });
+    ended.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for ever").unwrap();
+}

@@ -287,7 +287,7 @@ impl Place {
         for name in store.list(COPIES)? {
             let own = self.sort.position(&name).filter(|at| at.producer == producer);
             if own.is_some_and(|at| goes(at.sequence)) {
-                store.delete(&format!("{COPIES}/{name}"))?;
+                store.remove(&format!("{COPIES}/{name}"))?;
             }
         }
         Ok(())
