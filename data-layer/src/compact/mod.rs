@@ -1,5 +1,5 @@
 //! Compaction of attributes: what items and people were said to be, and were said to be again since, leaves sealed segments that are older than
-//! `[log] retention`. Replay of what stays gives the same live state, bit for bit, at the end and at every deed on the way there. Not for
+//! `[log] compact_after`, however long events stay. Replay of what stays gives the same live state, bit for bit, at the end and at every deed on the way there. Not for
 //! deeds, nor for what was erased: that is `erase/`.
 //!
 //! **Invariant:** a record goes only where each thing that it says is said again by a later one that stays, at a later event time or in the same words;

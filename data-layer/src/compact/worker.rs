@@ -157,12 +157,11 @@ pub(super) fn pass(work: &Work, now: Millis, told: &Standing, ended: &dyn Fn() -
 /// where the log does not begin with its first record: what came before it is not known.
 fn candidates(work: &Work, folder: &Path, all: &[(u64, PathBuf)], now: Millis) -> Result<usize> {
     let log = &work.config.log;
-    let Some(retention) = log.retention else { return Ok(0) };
     if all.first().is_none_or(|(first, _)| *first != 1) {
         return Ok(0);
     }
     // What is sent again within the window is known by what the log holds of it.
-    let until = now - retention.max(2 * log.dedupe);
+    let until = now - log.compact_after.max(2 * log.dedupe);
     let needed = work.holds.lock().iter().map(|holds| holds.needs_all_from()).min().unwrap_or(u64::MAX);
     let archive = match &log.archive {
         Some(address) => Some(Store::open(address, &log.store, &work.config.namespace)?),

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Log {
     /// Folder of all namespaces.
     pub dir: PathBuf,
-    /// How long events are kept; `None` is for ever.
+    /// Age at which archived segments leave the log; `None` is never.
     pub retention: Option<Millis>,
     /// When an event counts as durable.
     pub sync: Sync,
@@ -26,8 +26,10 @@ pub struct Log {
     pub ahead: Millis,
     /// How long an erasure may wait until the files are rewritten, with all others that wait.
     pub erase_every: Millis,
-    /// How often attributes that were said again since leave segments older than `retention`; `None` is never.
+    /// How often attributes that were said again since leave segments older than `compact_after`; `None` is never.
     pub compact_every: Option<Millis>,
+    /// Age at which they may: that of `retention` where nothing else is said, and 30 days where that is for ever.
+    pub compact_after: Millis,
     /// Where sealed segments become Parquet; `None`: nowhere, and nothing is ever removed.
     pub archive: Option<Address>,
     /// `[log.store]`: how the archive's store is spoken to.
@@ -39,6 +41,9 @@ const LONGEST_WINDOW: Millis = 7 * DAY;
 
 /// Longest time that the files may hold who was erased.
 const LONGEST_WAIT: Millis = 30 * DAY;
+
+/// How long events stay in the log where nothing is said, and attributes where events stay for ever.
+const RETENTION: Millis = 30 * DAY;
 
 /// When an event is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -58,6 +63,7 @@ pub(super) struct RawLog {
     ahead: Option<String>,
     erase_every: Option<String>,
     compact_every: Option<String>,
+    compact_after: Option<String>,
     archive: Option<String>,
     #[serde(default)]
     store: Options,
@@ -73,11 +79,17 @@ impl RawLog {
             return Err(wrong("log.archive", "expected another folder than log.dir".to_owned()));
         }
         self.store.check().map_err(|(key, detail)| wrong(&format!("log.store.{key}"), detail))?;
+        let retention = retention(self.retention).map_err(|d| wrong("log.retention", d))?;
+        let compact_after = match self.compact_after {
+            Some(text) => age(&text).map_err(|d| wrong("log.compact_after", d))?,
+            None => retention.unwrap_or(RETENTION),
+        };
         Ok(Log {
             dir,
             archive,
             store: self.store,
-            retention: retention(self.retention).map_err(|d| wrong("log.retention", d))?,
+            retention,
+            compact_after,
             sync: self.sync.unwrap_or(Sync::Batch),
             dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,
             erase_every: span(self.erase_every, HOUR, LONGEST_WAIT)
@@ -105,13 +117,18 @@ fn every(text: Option<String>) -> std::result::Result<Option<Millis>, String> {
     }
 }
 
-fn retention(text: Option<String>) -> std::result::Result<Option<i64>, String> {
+fn retention(text: Option<String>) -> std::result::Result<Option<Millis>, String> {
     match text.as_deref() {
-        None => parse_span("30d").map(Some),
+        None => Ok(Some(RETENTION)),
         Some("forever") => Ok(None),
-        Some(text) => match parse_span(text)? {
-            0 => Err("expected a span above 0, or \"forever\"".to_owned()),
-            span => Ok(Some(span)),
-        },
+        Some(text) => age(text).map(Some).map_err(|detail| format!("{detail}, or \"forever\"")),
+    }
+}
+
+/// A span above 0.
+fn age(text: &str) -> std::result::Result<Millis, String> {
+    match parse_span(text)? {
+        0 => Err("expected a span above 0".to_owned()),
+        span => Ok(span),
     }
 }

@@ -127,6 +127,7 @@ fn nonsense_is_refused_with_its_key() {
     for (text, names) in [
         ("[tables]\nkeep = 0", "tables.keep"),
         ("[log]\nretention = \"soon\"", "log.retention"),
+        ("[log]\ncompact_after = \"forever\"", "log.compact_after"),
         ("[log]\nsync = \"never\"", "never"),
         ("[server]\nlisten = \"nowhere\"", "server.listen"),
         ("[actions]\nclick = \"much\"", "much"),

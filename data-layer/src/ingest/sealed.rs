@@ -73,11 +73,9 @@ impl Sealed {
         Ok((workers, standings))
     }
 
-    /// Starts the thread that compacts, where the configuration wants it and anything grows old.
+    /// Starts the thread that compacts, where the configuration wants it.
     fn compact(&self, config: &Config) -> Result<Option<Compactor>> {
-        let Some(every) = config.log.compact_every.filter(|_| config.log.retention.is_some()) else {
-            return Ok(None);
-        };
+        let Some(every) = config.log.compact_every else { return Ok(None) };
         let work = compact::Work {
             folder: config.log.dir.join(&config.namespace),
             config: config.clone(),

@@ -55,7 +55,7 @@ fn a_catalogue_that_is_sent_each_day_does_not_grow() {
     write(&log, &catalogue(40), 4000);
     let (whole, before) = (read(&log), bytes(&log));
     let work = work(dir.path(), "");
-    assert_eq!(ran(&work, NOW + 29 * DAY), (0, 0), "younger than retention");
+    assert_eq!(ran(&work, NOW + 29 * DAY), (0, 0), "younger than 30 days");
     let (_, records) = ran(&work, NOW + 31 * DAY);
     // The first of each item says what it is, the last in sealed segments all there is to say.
     let left = read(&log);
@@ -68,6 +68,26 @@ fn a_catalogue_that_is_sent_each_day_does_not_grow() {
     // The log goes on.
     write(&log, &catalogue(1), 4000);
     assert_eq!(read(&log).last().unwrap().sequence, whole.len() as u64 + 21);
+}
+
+/// Events that stay for ever are no reason to keep what was said again since: by default after 30 days, or whenever is asked for.
+#[test]
+fn attributes_leave_a_log_whose_events_stay_for_ever() {
+    for (toml, days) in [
+        ("[log]\nretention = \"forever\"\n", 30),
+        ("[log]\nretention = \"forever\"\ncompact_after = \"3d\"\n", 3),
+        ("[log]\nretention = \"7d\"\n", 7),
+        ("[log]\nretention = \"7d\"\ncompact_after = \"90d\"\n", 90),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        write(&log, &catalogue(10), 2000);
+        let whole = read(&log);
+        let work = work(dir.path(), toml);
+        assert_eq!(ran(&work, NOW + days * DAY), (0, 0), "{toml}");
+        assert!(ran(&work, NOW + days * DAY + 1).1 > 100, "{toml}");
+        assert_eq!(picture(&replayed(&whole)), picture(&replayed(&read(&log))), "{toml}");
+    }
 }
 
 #[test]
@@ -122,8 +142,6 @@ fn what_is_needed_whole_or_not_archived_stays() {
     let now = NOW + 60 * DAY;
     let kept = work(dir.path(), "[log]\narchive = \"old\"\n");
     assert_eq!(ran(&kept, now), (0, 0), "not in the archive");
-    let kept = work(dir.path(), "[log]\nretention = \"forever\"\n");
-    assert_eq!(ran(&kept, now), (0, 0), "for ever");
     let held = work(dir.path(), "");
     held.holds.lock().push(Arc::new(Needs(1)));
     assert_eq!(ran(&held, now), (0, 0), "all of it is needed");
