@@ -4,6 +4,7 @@ pub mod client;
 pub mod not_run;
 pub mod programs;
 pub mod redis;
+pub mod s3;
 pub mod senders;
 pub mod server;
 pub mod site;

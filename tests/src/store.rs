@@ -3,19 +3,15 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::s3::{BUCKET, S3};
 
-/// What the programs find in their environment. None of it may be seen anywhere.
-pub const KEYS: [(&str, &str); 3] = [
-    ("AWS_ACCESS_KEY_ID", "AKIAWEIRTESTSONLY"),
-    ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests-only"),
-    ("AWS_SESSION_TOKEN", "a-token-of-the-tests-only"),
-];
-/// Bucket of the S3-compatible server.
-const BUCKET: &str = "weir-tests";
+pub use crate::s3::KEYS;
+
+/// What stands before the names of objects in the bucket.
+const PREFIX: &str = "some/prefix";
 
 /// A store.
 #[derive(Debug)]
@@ -26,15 +22,6 @@ pub enum Store {
     S3(S3),
 }
 
-/// A running, or dead, S3-compatible server.
-#[derive(Debug)]
-pub struct S3 {
-    program: PathBuf,
-    address: SocketAddr,
-    strict: bool,
-    child: Option<Child>,
-}
-
 impl Store {
     /// A local S3-compatible server with an empty bucket; `None` where it is not installed. One that is `strict` lets nobody in.
     ///
@@ -42,19 +29,7 @@ impl Store {
     /// If it is installed and does not start within a minute.
     #[must_use]
     pub fn s3(strict: bool) -> Option<Self> {
-        let venv = std::env::var_os("WEIR_VENV").map(PathBuf::from);
-        let venv =
-            venv.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/weir/venv")))?;
-        let program = venv.join("bin/moto_server");
-        if !program.exists() {
-            return None;
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
-        drop(listener);
-        let mut store = Self::S3(S3 { program, address, strict, child: None });
-        store.revive();
-        Some(store)
+        S3::start(strict).map(Self::S3)
     }
 
     /// Its address, as in `[tables] source`.
@@ -62,7 +37,7 @@ impl Store {
     pub fn url(&self) -> String {
         match self {
             Self::Folder(path) => format!("file://{}", path.display()),
-            Self::S3(_) => format!("s3://{BUCKET}/some/prefix"),
+            Self::S3(_) => format!("s3://{BUCKET}/{PREFIX}"),
         }
     }
 
@@ -96,7 +71,7 @@ impl Store {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Folder(_) => None,
-            Self::S3(s3) => Some(s3.address),
+            Self::S3(s3) => Some(s3.address()),
         }
     }
 
@@ -111,12 +86,7 @@ impl Store {
                 std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
                 std::fs::write(path, bytes).expect("an object");
             }
-            Self::S3(s3) => {
-                let url = format!("{}/{BUCKET}/some/prefix/{name}", s3.endpoint());
-                // Any signature will do, one there must be.
-                let signed = "AWS4-HMAC-SHA256 Credential=tests/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-                ureq::put(url).header("authorization", signed).send(bytes).expect("an object");
-            }
+            Self::S3(s3) => s3.put(&format!("{PREFIX}/{name}"), bytes),
         }
     }
 
@@ -127,7 +97,7 @@ impl Store {
     pub fn kill(&mut self) {
         match self {
             Self::Folder(path) => std::fs::rename(&*path, path.with_extension("away")).expect("a folder"),
-            Self::S3(s3) => s3.end(),
+            Self::S3(s3) => s3.kill(),
         }
     }
 
@@ -138,43 +108,8 @@ impl Store {
     pub fn revive(&mut self) {
         match self {
             Self::Folder(path) => std::fs::rename(path.with_extension("away"), path).expect("a folder"),
-            Self::S3(s3) => s3.start(),
+            Self::S3(s3) => s3.revive(),
         }
-    }
-}
-
-impl S3 {
-    fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn start(&mut self) {
-        let mut command = Command::new(&self.program);
-        command.args(["-H", "127.0.0.1", "-p", &self.address.port().to_string()]);
-        if self.strict {
-            command.env("INITIAL_NO_AUTH_ACTION_COUNT", "1");
-        }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.child = Some(child.expect("the S3-compatible server starts"));
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(self.address).is_err() {
-            assert!(Instant::now() < until, "the S3-compatible server does not listen after a minute");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        ureq::put(format!("{}/{BUCKET}", self.endpoint())).send_empty().expect("a bucket");
-    }
-
-    fn end(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
