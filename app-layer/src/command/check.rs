@@ -43,9 +43,13 @@ pub fn run(args: &Args) -> Result<()> {
             "waves": waves(&engine, &work), "tables": work.tables,
         }));
     }
+    let notes = engine.config().log.notes();
     match args.format {
-        Format::Text => println!("{} scenes check", told.len()),
-        Format::Json => println!("{}", serde_json::json!({"ok": true, "scenes": told})),
+        Format::Text => {
+            notes.iter().for_each(|note| println!("note: {note}"));
+            println!("{} scenes check", told.len());
+        }
+        Format::Json => println!("{}", serde_json::json!({"ok": true, "scenes": told, "notes": notes})),
     }
     Ok(())
 }

@@ -39,6 +39,7 @@ const BURST: Duration = Duration::from_millis(5);
 pub fn run(args: &Args) -> Result<()> {
     let config = args.config.load()?;
     super::log_to_stderr();
+    config.log.notes().iter().for_each(|note| tracing::warn!("{note}"));
     allowed(&config)?;
     let socket = listen(&config)?;
     let told = Arc::new(CatchUp::default());

@@ -18,6 +18,8 @@ pub struct Log {
     pub dir: PathBuf,
     /// Age at which archived segments leave the log; `None` is never.
     pub retention: Option<Millis>,
+    /// Whether the file says so.
+    retention_said: bool,
     /// When an event counts as durable.
     pub sync: Sync,
     /// How long an event is remembered, so that it counts once however often it is sent.
@@ -44,6 +46,17 @@ const LONGEST_WAIT: Millis = 30 * DAY;
 
 /// How long events stay in the log where nothing is said, and attributes where events stay for ever.
 const RETENTION: Millis = 30 * DAY;
+
+impl Log {
+    /// What a configuration says that has no effect.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let idle = self.retention_said && self.retention.is_some() && self.archive.is_none();
+        let note = "log.retention: nothing leaves a log that is not archived, so this has no effect on events; name a place in \
+                    log.archive, or say \"forever\"";
+        idle.then(|| note.to_owned()).into_iter().collect()
+    }
+}
 
 /// When an event is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -79,6 +92,7 @@ impl RawLog {
             return Err(wrong("log.archive", "expected another folder than log.dir".to_owned()));
         }
         self.store.check().map_err(|(key, detail)| wrong(&format!("log.store.{key}"), detail))?;
+        let retention_said = self.retention.is_some();
         let retention = retention(self.retention).map_err(|d| wrong("log.retention", d))?;
         let compact_after = match self.compact_after {
             Some(text) => age(&text).map_err(|d| wrong("log.compact_after", d))?,
@@ -89,6 +103,7 @@ impl RawLog {
             archive,
             store: self.store,
             retention,
+            retention_said,
             compact_after,
             sync: self.sync.unwrap_or(Sync::Batch),
             dedupe: span(self.dedupe, WINDOW, LONGEST_WINDOW).map_err(|d| wrong("log.dedupe", d))?,

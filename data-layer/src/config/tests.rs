@@ -139,6 +139,20 @@ fn nonsense_is_refused_with_its_key() {
 }
 
 #[test]
+fn a_retention_that_removes_nothing_is_said() {
+    for (text, idle) in [
+        ("", false),
+        ("[log]\nretention = \"7d\"", true),
+        ("[log]\nretention = \"forever\"", false),
+        ("[log]\nretention = \"7d\"\narchive = \"old\"", false),
+    ] {
+        let notes = load(text, &[]).unwrap().log.notes();
+        assert_eq!(notes.iter().any(|note| note.starts_with("log.retention: ")), idle, "{text}: {notes:?}");
+    }
+    assert_eq!(load("", &[("WEIR__LOG__RETENTION", "7d")]).unwrap().log.notes().len(), 1);
+}
+
+#[test]
 fn tables_are_configured_one_by_one_and_typos_are_refused() {
     let text = "[tables]\nkeep = 2\n[tables.big]\nresidency = \"lazy\"\nverify = \"background\"\ncache = \"64MiB\"\n\
                 [tables.named.keep]\nresidency = \"locked\"\n";
