@@ -44,9 +44,8 @@ impl Partitions {
         let marks = self.marks(&all).await.into_iter().collect::<Result<Vec<Mark>>>()?;
         let after: Vec<(Place, StreamId)> =
             all.iter().zip(&marks).map(|(place, mark)| (*place, mark.at)).collect();
-        // In this order: what was under way may be among what waits a moment later.
-        if !self.have_arrived(&all, &marks).await?
-            || !self.entries(Which::Arrived, &after, 1).await?.is_empty()
+        if !self.entries(Which::Arrived, &after, 1).await?.is_empty()
+            || !self.have_arrived(&all, &marks).await?
         {
             return Ok(None);
         }
