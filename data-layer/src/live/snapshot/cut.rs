@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use super::super::deeds::{Blocks, Owners};
 use super::super::items::ItemTable;
 use super::super::sources::Source;
-use super::super::{Items, Lists, Live};
+use super::super::{FieldId, Items, Lists, Live};
 use super::piece::{BLOCK, Facet, Filling, Piece, Wanted};
 use crate::shared::StreamId;
 use crate::types::{Millis, Ordinal, Position, Schema, ValueType};
@@ -87,17 +87,24 @@ impl Live {
     /// The state as it is now, between two groups of records. `most` bytes of copies may wait.
     pub(super) fn moment(&self, most: usize) -> Moment<'_> {
         let one = self.cut.one.lock();
+        // Nobody changes anything from here on; who waits for the items waits for what is read of them alone.
         let deeds = self.deeds.lock();
         let start = Instant::now();
-        let (items, lists) = (self.items.read(), self.lists.read());
-        let columns: Vec<(String, usize)> =
-            items.sorted.iter().map(|(name, field)| (name.clone(), usize::from(field.0))).collect();
-        let typed: Vec<(usize, ValueType)> =
-            columns.iter().map(|(_, at)| (*at, items.columns[*at].value_type())).collect();
-        let wanted = Wanted { columns: typed, sources: items.sources.list.len() };
-        let count = items.ids().len();
-        let sources = items.sources.list.iter().map(Source::without_items);
+        let (blocks, first_deed, owners) = (deeds.blocks.clone(), deeds.first, deeds.owners.clone());
+        self.people.spare();
+        let lists = self.lists.read();
         let fresh = &lists.fresh;
+        let places =
+            fresh.places.iter().map(|(item, ((begins, ..), kind))| (*item, begins.0, *kind)).collect();
+        let fresh_kinds = fresh.kinds.iter().map(str::to_owned).collect();
+        let trending_kinds = lists.trending.kinds.iter().map(str::to_owned).collect();
+        drop(lists);
+        let items = self.items.read();
+        let typed = |field: &FieldId| (usize::from(field.0), items.field_type(*field));
+        let columns: Vec<_> = items.sorted.iter().map(|(name, field)| (name.clone(), typed(field))).collect();
+        let list = &items.sources.list;
+        let wanted =
+            Wanted { columns: columns.iter().map(|(_, typed)| *typed).collect(), sources: list.len() };
         let moment = Moment {
             live: self,
             filling: Filling::new(&wanted),
@@ -105,25 +112,22 @@ impl Live {
             position: self.applied(),
             streams: self.streams.lock().clone(),
             schema: Schema::clone(&self.schema()),
-            items: count,
+            items: items.ids().len(),
             words: items.words.len(),
-            columns: columns
-                .into_iter()
-                .zip(&wanted.columns)
-                .map(|((name, _), (_, of))| (name, *of))
-                .collect(),
-            sources: sources.collect(),
-            fresh: fresh.places.iter().map(|(item, ((begins, ..), kind))| (*item, begins.0, *kind)).collect(),
-            fresh_kinds: fresh.kinds.iter().map(str::to_owned).collect(),
-            trending_kinds: lists.trending.kinds.iter().map(str::to_owned).collect(),
-            deeds: deeds.blocks.clone(),
-            first_deed: deeds.first,
-            owners: deeds.owners.clone(),
+            columns: columns.into_iter().map(|(name, (_, of))| (name, of)).collect(),
+            sources: list.iter().map(Source::without_items).collect(),
+            fresh: places,
+            fresh_kinds,
+            trending_kinds,
+            deeds: blocks,
+            first_deed,
+            owners,
             copies: self.copies.lock().encode(),
             wanted: wanted.clone(),
             _one: one,
         };
-        self.people.spare();
+        drop(items);
+        let count = moment.items;
         self.cut.begin(Taking {
             items: count,
             filling: Filling::new(&wanted),
@@ -136,6 +140,7 @@ impl Live {
             drains: false,
             longest: start.elapsed(),
         });
+        drop(deeds);
         moment
     }
 
@@ -272,6 +277,8 @@ impl Moment<'_> {
 
     /// Copies items until a block of them is whole; `false` where all were copied and taken before.
     fn walk(&mut self) -> Result<bool, ()> {
+        // Where others wait for a core, they have it now, and not while the items are locked: a whole slice is more than this takes.
+        std::thread::yield_now();
         loop {
             let (items, lists) = (self.live.items.read(), self.live.lists.read());
             let mut state = self.live.cut.taking.lock();
