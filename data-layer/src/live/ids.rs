@@ -77,12 +77,40 @@ impl Ids {
         known.unwrap_or_else(|| self.add(tie, id))
     }
 
-    /// Makes room for so many more, so that none is moved while they come.
-    pub fn reserve(&self, more: usize) {
-        for places in self.places.iter() {
-            // By chance some get a little more than others.
-            places.write().reserve(more / SHARDS + more / SHARDS / 16, |at| self.tie(*at));
+    /// Takes all ids of a file in their order, where none was known before: their ordinals are `0..`. By two threads, which beats one by one where there
+    /// are millions. `false` where two are the same.
+    pub(super) fn fill(&self, all: Vec<Id>) -> bool {
+        let adding = self.adding.lock();
+        for (ordinal, id) in (0..).zip(all) {
+            let (block, size, at) = place(ordinal);
+            let block = self.blocks[block].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
+            block[at].get_or_init(|| Entry { tie: id.tie(), id });
+            self.len.store(ordinal + 1, Order::Release);
         }
+        drop(adding);
+        let (one, two) = self.places.split_at(SHARDS / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.fill_places(two, SHARDS / 2));
+            self.fill_places(one, 0) & other.join().unwrap_or(false)
+        })
+    }
+
+    /// Finds places for all ids of these shards, of which the first is the one of this number.
+    fn fill_places(&self, shards: &[RwLock<HashTable<Ordinal>>], from: usize) -> bool {
+        let mut shards: Vec<_> = shards.iter().map(RwLock::write).collect();
+        let each = self.len() / SHARDS;
+        // By chance some get a little more than others.
+        shards.iter_mut().for_each(|places| places.reserve(each + each / 16, |at| self.tie(*at)));
+        let mut differ = true;
+        for item in 0..self.len() as Ordinal {
+            let entry = self.entry(item);
+            let own = shard(entry.tie).checked_sub(from).and_then(|at| shards.get_mut(at));
+            if let Some(places) = own {
+                differ &= self.find(places, entry.tie, entry.id.as_str()).is_none();
+                places.insert_unique(entry.tie, item, |at| self.tie(*at));
+            }
+        }
+        differ
     }
 
     fn add(&self, tie: u64, id: &Id) -> Ordinal {
@@ -136,9 +164,13 @@ impl Ids {
     }
 
     fn shard(&self, tie: u64) -> &RwLock<HashTable<Ordinal>> {
-        // Neither the bits that a table starts looking at nor those that it compares.
-        &self.places[(tie >> 40) as usize % SHARDS]
+        &self.places[shard(tie)]
     }
+}
+
+/// Which table has an id: neither the bits that a table starts looking at nor those that it compares.
+fn shard(tie: u64) -> usize {
+    (tie >> 40) as usize % SHARDS
 }
 
 /// Block of an ordinal, how many entries that has, and which of them it is.
@@ -170,6 +202,18 @@ mod tests {
         assert_eq!((ids.len(), ids.ordinal("j")), (5000, None));
         assert_eq!(ids.order(3, 3), Ordering::Equal);
         assert_eq!(ids.order(3, 4), id(3).tie().cmp(&id(4).tie()));
+    }
+
+    #[test]
+    fn what_is_filled_at_once_is_what_comes_one_by_one() {
+        let (filled, ids) = (Ids::default(), Ids::default());
+        assert!(filled.fill((0..5000).map(id).collect()));
+        (0..5000).for_each(|n| _ = ids.intern(&id(n)));
+        assert_eq!((filled.len(), filled.ordinal("j")), (5000, None));
+        assert!((0..5000).all(|n| (filled.ordinal(id(n).as_str()), filled.id(n)) == (Some(n), ids.id(n))));
+        assert_eq!((filled.intern(&id(7)), filled.intern(&id(5000))), (7, 5000));
+        assert!(!Ids::default().fill([1, 2, 1].map(id).to_vec()));
+        assert!(Ids::default().fill(Vec::new()));
     }
 
     #[test]

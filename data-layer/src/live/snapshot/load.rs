@@ -179,14 +179,11 @@ fn names(
     path: &Path,
 ) -> Result<Names> {
     let (mut ids, mut words, mut fresh) = (Queue::default(), Queue::default(), Vec::new());
-    let mut numbers = Vec::with_capacity(shape.head.items);
-    table.ids.reserve(shape.head.items.saturating_sub(table.ids.len()));
+    let mut known = Vec::with_capacity(shape.head.items);
     table.words.reserve(shape.head.words);
     let take = |section| {
         match section {
-            Section::Ids(number, list) => {
-                ids.push(number, list, |id: Id| numbers.push(table.ids.intern(&id)))
-            }
+            Section::Ids(number, list) => ids.push(number, list, |id: Id| known.push(id)),
             Section::Words(number, list) => {
                 words.push(number, list, |word: String| {
                     table.words.intern(&word);
@@ -199,6 +196,22 @@ fn names(
     };
     let named = |kind| matches!(kind, Kind::Fresh | Kind::Ids | Kind::Words);
     run(sections, |kind| !named(kind), read_names, take)?;
+    let numbers = match table.ids.is_empty() {
+        true => {
+            let items = known.len();
+            if !table.ids.fill(known) {
+                let detail = "two items have the same id".to_owned();
+                return Err(Error::Corrupt {
+                    path: path.to_owned(),
+                    section: "ids".into(),
+                    offset: 0,
+                    detail,
+                });
+            }
+            (0..items as Ordinal).collect()
+        }
+        false => known.iter().map(|id| table.ids.intern(id)).collect::<Vec<_>>(),
+    };
     for (name, expected, found) in
         [("ids", shape.head.items, numbers.len()), ("words", shape.head.words, table.words.len())]
     {
