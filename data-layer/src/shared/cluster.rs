@@ -7,18 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{join_all, select_ok};
 use parking_lot::RwLock;
-use redis::aio::{ConnectionLike, ConnectionManager};
-use redis::{Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 
+use super::line::{Answer, Line};
 use super::link::{Ask, Reach};
 
 /// Slots of every cluster.
 const SLOTS: usize = 16384;
 /// How often the same question is asked elsewhere before its answer is an error.
 const MOVES: usize = 4;
-
-type Answer = Result<Value, RedisError>;
 
 /// A cluster.
 pub(super) struct Cluster {
@@ -42,7 +40,7 @@ struct View {
 struct Node {
     host: String,
     port: u16,
-    connection: ConnectionManager,
+    line: Line,
 }
 
 impl Cluster {
@@ -52,8 +50,15 @@ impl Cluster {
         Self { seeds, reach, view, looking, doubted: AtomicBool::new(false) }
     }
 
-    /// Asks every question where its key is; answers in order.
-    pub(super) async fn ask_all(self: &Arc<Self>, asks: Vec<Ask>) -> Vec<Answer> {
+    /// Connects to all servers that can be reached.
+    pub(super) async fn open(self: &Arc<Self>) {
+        if let Ok(view) = self.view().await {
+            join_all(view.nodes.iter().map(|node| node.line.open())).await;
+        }
+    }
+
+    /// Asks every question where its key is; answers in order. With `since`, none over a connection that was made after so many others.
+    pub(super) async fn ask_all(self: &Arc<Self>, asks: Vec<Ask>, since: Option<u64>) -> Vec<Answer> {
         let mut answers: Vec<Answer> = asks.iter().map(|ask| Err(nobody(slot_of(&ask.key)))).collect();
         let mut open: Vec<usize> = (0..asks.len()).collect();
         for turn in 0..MOVES {
@@ -65,7 +70,7 @@ impl Cluster {
                     return answers;
                 }
             };
-            for (at, answer) in view.ask(&asks, &open).await {
+            for (at, answer) in view.ask(&asks, &open, since).await {
                 answers[at] = answer;
             }
             if open.iter().any(|at| answers[*at].as_ref().is_err_and(RedisError::is_io_error)) {
@@ -115,16 +120,16 @@ impl Cluster {
         }
         let mut known = Vec::new();
         for node in &old.nodes {
-            known.push((node.host.clone(), node.connection.clone()));
+            known.push((node.host.clone(), node.line.clone()));
         }
         for seed in &self.seeds {
-            known.push((host_of(seed), self.reach.connect(seed.clone())?));
+            known.push((host_of(seed), self.reach.aside().connect(seed.clone())?));
         }
-        let asked = known.into_iter().map(|(host, mut connection)| {
+        let asked = known.into_iter().map(|(host, line)| {
             Box::pin(async move {
                 let mut command = redis::cmd("CLUSTER");
                 command.arg("SLOTS");
-                let answer = connection.req_packed_command(&command).await?.extract_error()?;
+                let answer = line.ask(vec![command], None).await.pop().unwrap_or(Ok(Value::Nil))?;
                 let ranges = ranges(&answer, &host);
                 ranges.filter(|ranges| !ranges.is_empty()).ok_or_else(|| {
                     RedisError::from((ErrorKind::Parse, "expected slots of a cluster", format!("{answer:?}")))
@@ -147,11 +152,11 @@ impl Cluster {
                 Some(number) => *number,
                 None => {
                     let same = old.nodes.iter().find(|node| (node.host.as_str(), node.port) == key);
-                    let connection = match same {
-                        Some(node) => node.connection.clone(),
+                    let line = match same {
+                        Some(node) => node.line.clone(),
                         None => self.reach.connect(self.info(&range.host, range.port))?,
                     };
-                    view.nodes.push(Node { host: range.host.clone(), port: range.port, connection });
+                    view.nodes.push(Node { host: range.host.clone(), port: range.port, line });
                     at.insert(key, view.nodes.len() - 1);
                     view.nodes.len() - 1
                 }
@@ -184,23 +189,17 @@ impl Cluster {
         }
         let (address, _) = error.redirect_node()?;
         let (host, port) = address.rsplit_once(':')?;
-        let connection = self.reach.connect(self.info(host, port.parse().ok()?));
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.add_command(redis::cmd("ASKING")).add_command(ask.command.clone());
-        let answers = match connection {
-            Ok(mut connection) => connection.req_packed_commands(&pipeline, 0, 2).await,
-            Err(error) => Err(error),
-        };
-        Some(match answers {
-            Ok(answers) => answers.into_iter().next_back().unwrap_or_default().extract_error(),
-            Err(error) => Err(error),
-        })
+        let commands = vec![redis::cmd("ASKING"), ask.command.clone()];
+        match self.reach.aside().connect(self.info(host, port.parse().ok()?)) {
+            Ok(line) => line.ask(commands, None).await.pop(),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
 impl View {
     /// Asks some of the questions, one pipeline a server; gives their answers in any order.
-    async fn ask(&self, asks: &[Ask], some: &[usize]) -> Vec<(usize, Answer)> {
+    async fn ask(&self, asks: &[Ask], some: &[usize], since: Option<u64>) -> Vec<(usize, Answer)> {
         let mut by_node: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         let mut answers = Vec::with_capacity(some.len());
         for at in some {
@@ -213,23 +212,10 @@ impl View {
         let asked = by_node.into_iter().zip(&self.nodes).filter(|(some, _)| !some.is_empty());
         let asked = asked.map(|(some, node)| async move {
             let commands = some.iter().map(|at| asks[*at].command.clone()).collect();
-            some.into_iter().zip(pipelined(node.connection.clone(), commands).await).collect::<Vec<_>>()
+            some.into_iter().zip(node.line.ask(commands, since).await).collect::<Vec<_>>()
         });
         answers.extend(join_all(asked).await.into_iter().flatten());
         answers
-    }
-}
-
-/// Gives commands to one server together; answers in order.
-pub(super) async fn pipelined(mut connection: ConnectionManager, commands: Vec<Cmd>) -> Vec<Answer> {
-    let count = commands.len();
-    let mut pipeline = Pipeline::with_capacity(count);
-    for command in commands {
-        pipeline.add_command(command);
-    }
-    match connection.req_packed_commands(&pipeline, 0, count).await {
-        Ok(answers) => answers.into_iter().map(Value::extract_error).collect(),
-        Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
     }
 }
 

@@ -4,17 +4,18 @@
 //! **Invariant:** passwords appear in no error and no log; a place is named by hosts and ports.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates,
     Value,
 };
 use tokio::runtime::Handle;
 
-use super::cluster::{Cluster, pipelined};
+use super::cluster::Cluster;
+use super::line::Line;
 
 use crate::{Error, Result};
 
@@ -101,6 +102,7 @@ pub struct Link {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     place: String,
     wire: Wire,
@@ -108,11 +110,15 @@ struct Inner {
     at_most: Duration,
     /// Connections live on this runtime, whoever asks.
     handle: Handle,
+    /// Connections made so far.
+    made: Arc<AtomicU64>,
+    /// Over connections made after so many nothing is asked.
+    since: Option<u64>,
 }
 
 #[derive(Clone)]
 enum Wire {
-    One(ConnectionManager),
+    One(Line),
     Cluster(Arc<Cluster>),
 }
 
@@ -127,6 +133,8 @@ pub(crate) struct Ask {
 pub(super) struct Reach {
     certificates: Option<TlsCertificates>,
     timeout: Duration,
+    /// Connections made so far, over which something is asked that is kept in Redis.
+    made: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Link {
@@ -152,26 +160,48 @@ impl Link {
             None => None,
         };
         let wrong = |error: RedisError| Error::invalid(place.clone(), error.to_string());
-        let reach = Reach { certificates, timeout: options.timeout };
+        let made = Arc::<AtomicU64>::default();
+        let reach = Reach { certificates, timeout: options.timeout, made: Arc::clone(&made) };
         let mut infos = Vec::new();
         for url in &options.urls {
             infos.push(settled(url.as_str().into_connection_info().map_err(wrong)?));
         }
-        let _entered = handle.enter();
         let wire = match infos.pop() {
             Some(info) if !options.cluster => Wire::One(reach.connect(info).map_err(wrong)?),
             last => Wire::Cluster(Arc::new(Cluster::new(infos.into_iter().chain(last).collect(), reach))),
         };
-        let inner = Inner { place, wire, at_most: options.timeout * 3, handle: handle.clone() };
-        Ok(Self { inner: Arc::new(inner) })
+        let (at_most, handle) = (options.timeout * 3, handle.clone());
+        Ok(Self { inner: Arc::new(Inner { place, wire, at_most, handle, made, since: None }) })
     }
 
     /// The same connection for a caller in a hurry: no call takes longer than this.
     #[must_use]
     pub fn within(&self, at_most: Duration) -> Self {
-        let Inner { place, wire, handle, .. } = &*self.inner;
-        let inner = Inner { place: place.clone(), wire: wire.clone(), at_most, handle: handle.clone() };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(Inner { at_most, ..(*self.inner).clone() }) }
+    }
+
+    /// How many connections were made so far. Where it is another number than before, Redis may have come back without what it had said: whoever
+    /// believes it still looks again.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.inner.since.unwrap_or_else(|| self.inner.made.load(Ordering::Acquire))
+    }
+
+    /// The same over the connections that there are now, and none that is made later: then each call is an error. So what one Redis answers is
+    /// told to no other that took its place. Connects first, where it can.
+    pub async fn steady(&self) -> Self {
+        let inner = Arc::clone(&self.inner);
+        // Servers that are away are found so by who asks them.
+        let _ = self
+            .on_runtime(async move {
+                match &inner.wire {
+                    Wire::One(line) => drop(line.open().await),
+                    Wire::Cluster(cluster) => cluster.open().await,
+                }
+            })
+            .await;
+        let since = Some(self.inner.made.load(Ordering::Acquire));
+        Self { inner: Arc::new(Inner { since, ..(*self.inner).clone() }) }
     }
 
     /// Hosts and ports, for messages.
@@ -221,11 +251,10 @@ impl Link {
         let inner = Arc::clone(&self.inner);
         let answers = self.on_runtime(async move {
             match &inner.wire {
-                Wire::One(connection) => {
-                    let commands = asks.into_iter().map(|ask| ask.command).collect();
-                    pipelined(connection.clone(), commands).await
+                Wire::One(line) => {
+                    line.ask(asks.into_iter().map(|ask| ask.command).collect(), inner.since).await
                 }
-                Wire::Cluster(cluster) => cluster.ask_all(asks).await,
+                Wire::Cluster(cluster) => cluster.ask_all(asks, inner.since).await,
             }
         });
         match answers.await {
@@ -277,19 +306,18 @@ impl Link {
 }
 
 impl Reach {
-    /// A connection to a server; asks it nothing yet. To be called on the runtime of the link.
-    pub(super) fn connect(&self, info: ConnectionInfo) -> std::result::Result<ConnectionManager, RedisError> {
+    /// The way to a server; asks it nothing yet.
+    pub(super) fn connect(&self, info: ConnectionInfo) -> std::result::Result<Line, RedisError> {
         let client = match &self.certificates {
             Some(certificates) => Client::build_with_tls(info, certificates.clone())?,
             None => Client::open(info)?,
         };
-        // One attempt a call: whoever calls has a plan of their own for waiting.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(self.timeout * 5 / 4))
-            .set_response_timeout(Some(self.timeout))
-            .set_pipeline_buffer_size(1024);
-        ConnectionManager::new_lazy_with_config(client, config)
+        Ok(Line::new(client, self.timeout, Arc::clone(&self.made)))
+    }
+
+    /// The same for ways that are taken once, and are not counted.
+    pub(super) fn aside(&self) -> Self {
+        Self { made: Arc::default(), ..self.clone() }
     }
 }
 

@@ -4,10 +4,10 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `link` | connection: one server or a cluster, TLS, passwords, time limits, reconnecting |
+//! | `link`, `line` | connection: one server or a cluster, TLS, passwords, time limits; made anew where it broke, and counted |
 //! | `cluster` | which server of a cluster has what |
 //! | `keys` | names of everything in Redis |
-//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua`, `last.lua`, `swap.lua`, `unpause.lua` |
+//! | `script` | the functions that run inside Redis: `append.lua`, `commit.lua`, `trim.lua`, `beat.lua`, `last.lua`, `reach.lua`, `swap.lua`, `unpause.lua` |
 //! | `mark` | how far a partition has come, from every sender |
 //! | `members` | which servers work on which partitions |
 //! | `packet` | many records as one entry of a stream |
@@ -24,6 +24,9 @@
 //!
 //! **Invariant:** every effect of an entry and the mark that says it was taken go in together, in one slot, or not at all; whoever
 //! holds another mark than the one found is refused. So no lock is needed, and an owner that was stopped does no harm.
+//!
+//! **Invariant:** what was read over one connection is never committed, or sent on, over a later one: the Redis behind that may be one that came
+//! back with less. Who remembers across connections what Redis has looks again when one was made.
 
 mod applied;
 mod cluster;
@@ -33,6 +36,7 @@ pub mod forwarded;
 mod ids;
 pub mod items;
 pub mod keys;
+mod line;
 pub mod link;
 pub mod mark;
 pub mod members;

@@ -110,6 +110,11 @@ impl Partitions {
         Self { link: self.link.within(at_most), ..self }
     }
 
+    /// The same over the connections that there are now: [`Link::steady`].
+    pub async fn steady(&self) -> Self {
+        Self { link: self.link.steady().await, ..self.clone() }
+    }
+
     /// How long a state and a note stay.
     pub(crate) fn lives(&self) -> (Millis, Millis) {
         (self.life, self.note_life)
@@ -344,7 +349,7 @@ impl Partitions {
         Some((place, entries.iter().map(entry).collect::<Option<_>>()?))
     }
 
-    fn mark(&self, place: Place, bytes: &[u8]) -> Result<Mark> {
+    pub(super) fn mark(&self, place: Place, bytes: &[u8]) -> Result<Mark> {
         Mark::decode(bytes).map_err(|detail| Error::invalid(self.place(&self.keys.mark(place)), detail))
     }
 
