@@ -3,7 +3,6 @@
 
 use redis::Value;
 
-use super::link::Ask;
 use super::message::chained;
 use super::partition::entry;
 use super::script::{self, Call};
@@ -72,35 +71,22 @@ impl Partitions {
     /// # Errors
     /// [`crate::Error::Store`], [`crate::Error::Invalid`].
     pub async fn reach(&self, at: &[StreamId]) -> Result<Vec<Reach>> {
-        let places: Vec<Place> = Lane::Items.places().collect();
-        let range = |place: Place, from: String, to: String| {
-            let (key, mut command) = (self.stream(Which::Out, place), redis::cmd("XRANGE"));
-            command.arg(&key).arg(from).arg(to).arg("COUNT").arg(1);
-            Ask { key, command }
-        };
-        let asked = places.iter().zip(at).flat_map(|(place, at)| {
-            let own = range(*place, at.to_string(), at.to_string());
-            [own, range(*place, "-".to_owned(), "+".to_owned())]
+        // Each with its mark in one step: a message that comes between would look like others that are gone.
+        let calls = Lane::Items.places().zip(at).map(|(place, at)| {
+            let keys = vec![self.keys().mark(place), self.stream(Which::Out, place)];
+            Call::new(&script::REACH, keys).arg(at.to_string())
         });
-        let mut answers = self.link().run_all(asked.collect()).await.into_iter();
-        // Asked last, so that it is never behind what the streams were found to hold.
-        let marks = self.marks(&places).await;
-        let mut all = Vec::with_capacity(places.len());
-        for (place, mark) in places.into_iter().zip(marks) {
-            let mut one = || -> Result<Option<Entry>> {
-                let answer = answers.next().unwrap_or(Ok(Value::Nil))?;
-                match &answer {
-                    Value::Array(entries) => entries
-                        .first()
-                        .map(|first| entry(first).ok_or_else(|| self.strange(place, &answer)))
-                        .transpose(),
-                    _ => Err(self.strange(place, &answer)),
-                }
+        let answers = self.link().call_all(&calls.collect::<Vec<_>>()).await;
+        let read = |(place, answer): (Place, Result<Value>)| {
+            let answer = answer?;
+            let Value::Array(parts) = &answer else { return Err(self.strange(place, &answer)) };
+            let [Value::BulkString(mark), Value::Int(has), Value::Array(first)] = parts.as_slice() else {
+                return Err(self.strange(place, &answer));
             };
-            let (has, first) = (one()?.is_some(), one()?);
-            all.push(Reach { mark: mark?, first, has });
-        }
-        Ok(all)
+            let first = first.first().map(|first| entry(first).ok_or_else(|| self.strange(place, first)));
+            Ok(Reach { mark: self.mark(place, mark)?, first: first.transpose()?, has: *has > 0 })
+        };
+        Lane::Items.places().zip(answers).map(read).collect()
     }
 
     /// Says for `life` milliseconds, under a name that stands for whoever needs it, that the streams of items are needed from these messages on:

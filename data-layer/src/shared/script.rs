@@ -30,6 +30,7 @@ scripts! {
     COMMIT = "commit.lua";
     HOLD = "hold.lua";
     LAST = "last.lua";
+    REACH = "reach.lua";
     SWAP = "swap.lua";
     TRIM = "trim.lua";
     UNPAUSE = "unpause.lua";
