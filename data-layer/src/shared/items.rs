@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Entries read of one partition at once.
 const MOST_ENTRIES: usize = 64;
-/// How often it is looked at whether Redis still has what was read, while nothing comes.
+/// How often it is looked at whether Redis still has what was read, if no connection was made anew.
 const CHECK: Duration = Duration::from_secs(1);
 
 /// Makes many records about items into fewer that come to the same, in whatever order partitions are read.
@@ -76,7 +76,8 @@ pub struct Tail {
     open: Vec<bool>,
     /// Whether there may have been more when it was read.
     more: bool,
-    checked: Option<Instant>,
+    /// When that was looked at, and how many connections had been made by then.
+    checked: Option<(Instant, u64)>,
 }
 
 /// What a [`Tail`] found.
@@ -140,7 +141,7 @@ impl Tail {
         let places: Vec<Place> = Lane::Items.places().collect();
         let after = places.iter().zip(&self.at).map(|(place, at)| (*place, behind(at.ms)));
         let found = self.partitions.entries(Which::Out, &after.collect::<Vec<_>>(), MOST_ENTRIES).await?;
-        if found.is_empty() && self.has_lost(&places).await? {
+        if self.has_lost(&places).await? {
             return Ok(Tailed::Lost);
         }
         self.more = found.iter().any(|(_, entries)| entries.len() >= MOST_ENTRIES);
@@ -183,7 +184,8 @@ impl Tail {
 
     /// Whether partitions have not sent what was taken; looked at now and then.
     async fn has_lost(&mut self, places: &[Place]) -> Result<bool> {
-        if self.checked.is_some_and(|checked| checked.elapsed() < CHECK) {
+        let made = self.partitions.link().made();
+        if self.checked.is_some_and(|(checked, by)| checked.elapsed() < CHECK && by == made) {
             return Ok(false);
         }
         for (mark, at) in self.partitions.marks(places).await.into_iter().zip(&self.at) {
@@ -192,7 +194,7 @@ impl Tail {
                 return Ok(true);
             }
         }
-        self.checked = Some(Instant::now());
+        self.checked = Some((Instant::now(), made));
         Ok(false)
     }
 }

@@ -2,8 +2,8 @@
 //! what becomes of them there.
 //!
 //! **Invariant:** the position moves past a record only when every partition that it goes to has confirmed it. A packet says which sequence
-//! it follows, so what Redis lost (a crash, an election) is met by the next packet, or by the look at all partitions after every error and
-//! every half minute; then the log is read again from there.
+//! it follows, so what Redis lost (a crash, an election) is met by the next packet, or by the look at all partitions after every error, when a
+//! connection was made anew, whoever met the end of the last one, and every half minute; then the log is read again from there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +73,8 @@ pub struct Outbox<R> {
     flight: Option<Flight>,
     /// Whether what is in Redis is what is believed to be.
     known: bool,
+    /// How many connections had been made when that was found out.
+    made: u64,
     looked: Instant,
     saved: Instant,
     outlook: Arc<Outlook>,
@@ -110,6 +112,7 @@ impl<R: Records> Outbox<R> {
             losses,
             flight,
             known,
+            made: 0,
             looked,
             saved,
             outlook,
@@ -158,8 +161,11 @@ impl<R: Records> Outbox<R> {
     }
 
     async fn try_step(&mut self) -> Result<bool> {
+        let made = self.partitions.link().made();
+        self.known &= made == self.made;
         if !self.known || (self.flight.is_none() && self.looked.elapsed() >= LOOK) {
             self.look().await?;
+            self.made = made;
         }
         let still = self.is_to_stand_still().await?;
         let packets = self.pack(still)?;

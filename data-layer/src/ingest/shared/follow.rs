@@ -40,6 +40,8 @@ pub(super) struct Follow {
     /// Last sequence of this server that was taken, by partition.
     taken: Vec<u64>,
     losses: u64,
+    /// How many connections had been made when it found that out.
+    made: u64,
     looked: Option<Instant>,
 }
 
@@ -71,6 +73,7 @@ impl Follow {
             target: None,
             taken: vec![0; (Lane::People.partitions() + Lane::Items.partitions()).into()],
             losses: 0,
+            made: 0,
             looked: None,
         })
     }
@@ -115,7 +118,19 @@ impl Follow {
         runtime.block_on(self.step())
     }
 
+    /// What was said to a Redis that is there no more is said again, and what it had taken is asked again.
+    fn renew(&mut self) {
+        let made = self.partitions.link().made();
+        if made != self.made {
+            self.made = made;
+            self.taken.fill(0);
+            self.looked = None;
+            self.keeping.doubt();
+        }
+    }
+
     async fn step(&mut self) -> Result<()> {
+        self.renew();
         let taken = self.taken().await?;
         self.standing.looks.begin();
         let mut drained = false;

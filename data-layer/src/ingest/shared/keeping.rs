@@ -25,6 +25,8 @@ const LIFE: Millis = 7 * DAY;
 pub(super) struct Keeping {
     config: Config,
     partitions: Partitions,
+    /// The same while it is decided where to go back to: on what one Redis holds, or on nothing.
+    steady: Partitions,
     live: Arc<Live>,
     standing: Arc<Standing>,
     snapshots: Option<Arc<Snapshots>>,
@@ -54,6 +56,7 @@ impl Keeping {
         let life = LIFE.min(shared.forget_after);
         Self {
             config: config.clone(),
+            steady: partitions.clone(),
             partitions,
             live,
             standing,
@@ -84,6 +87,11 @@ impl Keeping {
         self.needed().is_some_and(|needed| self.said.as_ref() != Some(&needed))
     }
 
+    /// Redis may not know any more what this server needs.
+    pub(super) fn doubt(&mut self) {
+        self.said = None;
+    }
+
     /// Says what it needs, then drops what nobody does.
     pub(super) async fn say(&mut self) -> Result<()> {
         let Some(needed) = self.needed() else { return Ok(()) };
@@ -100,6 +108,7 @@ impl Keeping {
     /// Before the first read: items that earlier rules made are made anew where all that was said of them is still there.
     pub(super) fn renew(&mut self, runtime: &Handle, tail: &mut Tail) -> Result<()> {
         let Some(made) = &self.outdated else { return Ok(()) };
+        self.steady = runtime.block_on(self.partitions.steady());
         if self.fits(runtime, &Tail::beginning())?.iter().all(|fit| *fit == Fit::Next) {
             tracing::info!(
                 "what is kept of events has changed since the newest snapshot: items are made anew"
@@ -124,7 +133,7 @@ impl Keeping {
         if at.len() != Tail::beginning().len() {
             return Ok(vec![Fit::Other]);
         }
-        let reach = runtime.block_on(self.partitions.reach(at))?;
+        let reach = runtime.block_on(self.steady.reach(at))?;
         Ok(reach.iter().zip(at).map(|(reach, at)| reach.fit(*at)).collect())
     }
 
@@ -134,6 +143,7 @@ impl Keeping {
     /// # Errors
     /// What Redis, the disk or the store said; [`Error::NotFound`] where nothing fits and nothing was lost: it is tried again.
     pub(super) fn recover(&mut self, runtime: &Handle, tail: &Tail) -> Result<Tail> {
+        self.steady = runtime.block_on(self.partitions.steady());
         let fits = self.fits(runtime, tail.at())?;
         if fits.iter().all(|fit| *fit == Fit::Next) {
             return Tail::new(self.partitions.clone(), tail.at().to_vec());
@@ -207,7 +217,7 @@ impl Keeping {
         tracing::error!(
             "redis has lost what it said of items, and no snapshot is of a time that it still has: what is known stays, and what is said again since then may be counted twice"
         );
-        let reach = runtime.block_on(self.partitions.reach(at))?;
+        let reach = runtime.block_on(self.steady.reach(at))?;
         let stand = |(reach, at): (&crate::shared::Reach, &StreamId)| match (reach.fit(*at), reach.first()) {
             (Fit::Next, _) => (*at, false),
             (_, Some(first)) => (StreamId { ms: first.ms.saturating_sub(1), number: 0 }, true),
