@@ -37,6 +37,8 @@ struct Known {
 /// A server at work on its partitions of one lane.
 pub struct Owner<W> {
     partitions: Partitions,
+    /// The same for one step: what it reads it commits over the same connections.
+    steady: Partitions,
     member: Member,
     work: W,
     /// After how long it says again that it is there, and after how long without an answer it owns nothing any more.
@@ -58,9 +60,10 @@ impl<W: Work> Owner<W> {
     #[must_use]
     pub fn new(partitions: Partitions, member: Member, life: Millis, work: W) -> Self {
         let life = Duration::from_millis(life.max(5) as u64);
-        let relay = (member.lane() == Lane::People).then(|| Relay::new(partitions.clone()));
+        let relay = (member.lane() == Lane::People).then(Relay::default);
         let token = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), "a token") | 1;
         Self {
+            steady: partitions.clone(),
             partitions,
             member,
             work,
@@ -88,6 +91,8 @@ impl<W: Work> Owner<W> {
             match runtime.block_on(self.step()) {
                 Ok(0) => std::thread::park_timeout(REST),
                 Ok(_) => {}
+                // Over the new connections it goes on.
+                Err(_) if self.is_behind() => std::thread::park_timeout(REST),
                 Err(error) => {
                     tracing::warn!(%error, "what arrived waits");
                     std::thread::sleep(REST * 10);
@@ -105,6 +110,8 @@ impl<W: Work> Owner<W> {
     /// What Redis said, or what is wrong with a record. What was not taken is taken by a later call.
     pub async fn step(&mut self) -> Result<usize> {
         self.own().await?;
+        self.renew().await;
+        self.learn().await?;
         let mut entries = 0;
         let mut first_error = None;
         for _ in 0..self.owned.len().div_ceil(MOST_PLACES) {
@@ -114,12 +121,27 @@ impl<W: Work> Owner<W> {
             }
         }
         if let Some(relay) = &mut self.relay {
-            match relay.step(&self.owned).await {
+            match relay.step(&self.steady, &self.owned).await {
                 Ok(messages) => entries += messages,
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
         first_error.map_or(Ok(entries), Err)
+    }
+
+    /// Whether a connection was made since the step began.
+    fn is_behind(&self) -> bool {
+        self.steady.link().made() != self.partitions.link().made()
+    }
+
+    /// Takes the connections of this step; where they are others than before, nothing is known any more.
+    async fn renew(&mut self) {
+        let steady = self.partitions.steady().await;
+        if steady.link().made() != self.steady.link().made() {
+            self.known.clear();
+            self.relay.iter_mut().for_each(Relay::forget_all);
+        }
+        self.steady = steady;
     }
 
     /// Learns which partitions are its own.
@@ -144,7 +166,7 @@ impl<W: Work> Owner<W> {
             }
         }
         self.overlook.owns(self.owned.len());
-        self.learn().await
+        Ok(())
     }
 
     /// Marks and ids of partitions that it owns and does not know.
@@ -154,7 +176,7 @@ impl<W: Work> Owner<W> {
         if places.is_empty() {
             return Ok(());
         }
-        let marks = self.partitions.marks(&places).await;
+        let marks = self.steady.marks(&places).await;
         // Those of a server that is away are learnt later.
         let mut marked = Vec::new();
         let mut failed = None;
@@ -165,7 +187,7 @@ impl<W: Work> Owner<W> {
             }
         }
         let at: Vec<(Place, StreamId)> = marked.iter().map(|(place, mark)| (*place, mark.at)).collect();
-        let ids = self.partitions.ids(&at).await?;
+        let ids = self.steady.ids(&at).await?;
         for ((place, mark), ids) in marked.into_iter().zip(ids) {
             if let Some(relay) = &mut self.relay {
                 relay.hold_against(place, &mark);
@@ -191,7 +213,7 @@ impl<W: Work> Owner<W> {
         let room =
             known.filter(|(place, mark)| relay.as_ref().is_none_or(|r| !r.is_behind(*place, mark.sent)));
         let after: Vec<(Place, StreamId)> = room.map(|(place, mark)| (place, mark.at)).collect();
-        let found = self.partitions.entries(Which::Arrived, &after, MOST_ENTRIES).await?;
+        let found = self.steady.entries(Which::Arrived, &after, MOST_ENTRIES).await?;
         let (mut taken, mut failed) = (Vec::new(), None);
         for (place, entries) in &found {
             match self.unpacked(*place, entries) {
@@ -264,7 +286,7 @@ impl<W: Work> Owner<W> {
         let mut further = self.notes(keys.collect()).await?.into_iter();
         let people: Vec<Person> =
             wanted.iter().flat_map(|(_, _, _, needs)| needs.people.iter().cloned()).collect();
-        let mut states = self.partitions.states(&people).await?.into_iter();
+        let mut states = self.steady.states(&people).await?.into_iter();
         let mut ready = Vec::new();
         for (batch, task, mut notes, needs) in wanted {
             notes.extend(found(needs.notes, &mut further));
@@ -278,7 +300,7 @@ impl<W: Work> Owner<W> {
     }
 
     async fn notes(&self, which: Vec<(Place, NoteKey)>) -> Result<Vec<Option<Vec<u8>>>> {
-        if which.is_empty() { Ok(Vec::new()) } else { self.partitions.notes(&which).await }
+        if which.is_empty() { Ok(Vec::new()) } else { self.steady.notes(&which).await }
     }
 
     fn ready(&mut self, batch: Batch<'_>, outcome: Outcome) -> Ready {
@@ -305,7 +327,7 @@ impl<W: Work> Owner<W> {
             commits.push(commit);
             counts.push((entries, records, repeated));
         }
-        let answers = self.partitions.commit(&commits).await;
+        let answers = self.steady.commit(&commits).await;
         let (mut failed, mut full) = (None, Vec::new());
         for ((commit, (entries, records, repeated)), answer) in commits.into_iter().zip(counts).zip(answers) {
             let place = commit.place;
@@ -332,7 +354,7 @@ impl<W: Work> Owner<W> {
         }
         for (place, at) in full {
             let first = StreamId { ms: at.ms, number: at.number + 1 };
-            self.partitions.trim(Which::Arrived, place, first).await?;
+            self.steady.trim(Which::Arrived, place, first).await?;
         }
         failed.map_or(Ok(()), Err)
     }

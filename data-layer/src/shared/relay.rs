@@ -4,7 +4,7 @@
 //! **Invariant:** a message arrives once and in order, whoever relays it and how often: it carries its partition's number for it, and a
 //! receiver takes no number twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::items::behind;
 use super::message::chained;
@@ -22,9 +22,8 @@ const STAY: u64 = 4096;
 pub(super) const MOST_BEHIND: u64 = 8192;
 
 /// Messages of partitions on their way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Relay {
-    partitions: Partitions,
     /// The last message that arrived, by sender.
     done: HashMap<Place, Done>,
     /// Number of the last message that arrived, by sender and receiver.
@@ -42,10 +41,6 @@ struct Done {
 }
 
 impl Relay {
-    pub(super) fn new(partitions: Partitions) -> Self {
-        Self { partitions, done: HashMap::new(), arrived: HashMap::new(), trimmed: HashMap::new() }
-    }
-
     /// Whether so much of a partition that has sent `sent` messages waits that it should send no more.
     pub(super) fn is_behind(&self, place: Place, sent: u64) -> bool {
         self.done.get(&place).is_some_and(|done| sent.saturating_sub(done.number) > MOST_BEHIND)
@@ -64,22 +59,27 @@ impl Relay {
 
     fn forget(&mut self, place: Place) {
         self.done.remove(&place);
+        self.trimmed.remove(&place);
         self.arrived.retain(|(from, _), _| *from != place);
+    }
+
+    /// Begins anew with all: what it believes was said by a Redis that may not be the one that is there now.
+    pub(super) fn forget_all(&mut self) {
+        *self = Self::default();
     }
 
     /// Sends on what there is of some partitions; how many messages were read.
     ///
     /// # Errors
     /// What Redis said. Nobody knows then what arrived, so it is asked for from the beginning of what stays.
-    pub(super) async fn step(&mut self, owned: &[Place]) -> Result<usize> {
-        self.done.retain(|place, _| owned.contains(place));
+    pub(super) async fn step(&mut self, on: &Partitions, owned: &[Place]) -> Result<usize> {
+        self.keep(owned);
         let mut count = 0;
         for some in owned.chunks(MOST_PLACES) {
-            match self.some(some).await {
+            match self.some(on, some).await {
                 Ok(read) => count += read,
                 Err(error) => {
-                    self.done.clear();
-                    self.arrived.clear();
+                    self.forget_all();
                     return Err(error);
                 }
             }
@@ -87,12 +87,23 @@ impl Relay {
         Ok(count)
     }
 
-    async fn some(&mut self, places: &[Place]) -> Result<usize> {
+    /// Of partitions that are somebody else's, nothing is known once they come back.
+    fn keep(&mut self, owned: &[Place]) {
+        if self.done.keys().chain(self.trimmed.keys()).all(|place| owned.contains(place)) {
+            return;
+        }
+        let owned: HashSet<Place> = owned.iter().copied().collect();
+        self.done.retain(|place, _| owned.contains(place));
+        self.trimmed.retain(|place, _| owned.contains(place));
+        self.arrived.retain(|(from, _), _| owned.contains(from));
+    }
+
+    async fn some(&mut self, on: &Partitions, places: &[Place]) -> Result<usize> {
         let after: Vec<(Place, StreamId)> = places
             .iter()
             .map(|place| (*place, behind(self.done.get(place).map_or(0, |done| done.number))))
             .collect();
-        let mut found = self.partitions.entries(Which::Out, &after, MOST_MESSAGES).await?;
+        let mut found = on.entries(Which::Out, &after, MOST_MESSAGES).await?;
         let mut read = 0;
         found.retain(|(from, entries)| {
             let follows = self.follows(*from, entries);
@@ -106,7 +117,7 @@ impl Relay {
         for (from, entries) in &found {
             self.pack(*from, entries, &mut packets)?;
         }
-        let answers = self.partitions.append(&packets).await;
+        let answers = on.append(&packets).await;
         let (mut failed, mut late, mut full) = (None, Vec::new(), Vec::new());
         for ((sender, to, packet), answer) in packets.iter().zip(answers) {
             let Sender::Place(from) = *sender else { continue };
@@ -132,7 +143,7 @@ impl Relay {
             read += entries.len();
             if let Some(last) = entries.last().filter(|_| !late.contains(from)) {
                 self.done.insert(*from, Done { number: last.id.ms, chain: Some(last.id.number) });
-                self.trim(*from, last.id.ms).await?;
+                self.trim(on, *from, last.id.ms).await?;
             }
         }
         Ok(read)
@@ -168,13 +179,13 @@ impl Relay {
         Ok(())
     }
 
-    async fn trim(&mut self, from: Place, done: u64) -> Result<()> {
+    async fn trim(&mut self, on: &Partitions, from: Place, done: u64) -> Result<()> {
         let first = done.saturating_sub(STAY);
         let trimmed = self.trimmed.entry(from).or_default();
         if first < *trimmed + STAY / 4 {
             return Ok(());
         }
         *trimmed = first;
-        self.partitions.trim(Which::Out, from, StreamId { ms: first, number: 0 }).await.map(drop)
+        on.trim(Which::Out, from, StreamId { ms: first, number: 0 }).await.map(drop)
     }
 }
