@@ -192,7 +192,8 @@ impl<W: Work> Owner<W> {
             if let Some(relay) = &mut self.relay {
                 relay.hold_against(place, &mark);
             }
-            self.known.insert(place, Known { mark, ids, taken: 0 });
+            // What the owner before it took may still be there.
+            self.known.insert(place, Known { mark, ids, taken: TRIM });
         }
         match failed {
             Some(error) if self.known.is_empty() => Err(error),
