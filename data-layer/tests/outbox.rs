@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 #[path = "outbox/items.rs"]
 mod items;
+#[path = "outbox/losses.rs"]
+mod losses;
 
 use data_layer::log::Entry;
 use data_layer::shared::{
