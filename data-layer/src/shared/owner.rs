@@ -154,6 +154,7 @@ impl<W: Work> Owner<W> {
             Ok(owned) => {
                 let now: HashSet<Place> = owned.iter().copied().collect();
                 self.known.retain(|place, _| now.contains(place));
+                self.relay.iter_mut().for_each(|relay| relay.keep(&now));
                 (self.owned, self.told) = (owned, Some(before));
             }
             Err(error) => {

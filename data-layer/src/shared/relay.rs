@@ -63,6 +63,13 @@ impl Relay {
         self.arrived.retain(|(from, _), _| *from != place);
     }
 
+    /// Of partitions that are another's, nothing is known once they come back.
+    pub(super) fn keep(&mut self, owned: &HashSet<Place>) {
+        self.done.retain(|place, _| owned.contains(place));
+        self.trimmed.retain(|place, _| owned.contains(place));
+        self.arrived.retain(|(from, _), _| owned.contains(from));
+    }
+
     /// Begins anew with all: what it believes was said by a Redis that may not be the one that is there now.
     pub(super) fn forget_all(&mut self) {
         *self = Self::default();
@@ -73,7 +80,6 @@ impl Relay {
     /// # Errors
     /// What Redis said. Nobody knows then what arrived, so it is asked for from the beginning of what stays.
     pub(super) async fn step(&mut self, on: &Partitions, owned: &[Place]) -> Result<usize> {
-        self.keep(owned);
         let mut count = 0;
         for some in owned.chunks(MOST_PLACES) {
             match self.some(on, some).await {
@@ -85,17 +91,6 @@ impl Relay {
             }
         }
         Ok(count)
-    }
-
-    /// Of partitions that are somebody else's, nothing is known once they come back.
-    fn keep(&mut self, owned: &[Place]) {
-        if self.done.keys().chain(self.trimmed.keys()).all(|place| owned.contains(place)) {
-            return;
-        }
-        let owned: HashSet<Place> = owned.iter().copied().collect();
-        self.done.retain(|place, _| owned.contains(place));
-        self.trimmed.retain(|place, _| owned.contains(place));
-        self.arrived.retain(|(from, _), _| owned.contains(from));
     }
 
     async fn some(&mut self, on: &Partitions, places: &[Place]) -> Result<usize> {
