@@ -5,14 +5,15 @@
 //! Data: `EVENTS` events (default 1,000,000), nine of ten interactions with ids, the others impressions of five items, over 100,000 people and
 //! 50,000 items, the low numbers more often; then `ITEMS` items (default 100,000) of 20 attributes, loaded three times: all new, one in ten
 //! changed, and too late. `ONLY=events`, `rebuild` or `loads` runs one part. Plain baselines, in the same run on one thread: two `HashMap`s by text, to a person's items and to an item's count;
-//! a `HashMap` by item and name of the field to its time and value; and reading and decoding the log on one thread and nothing else. With `MEMORY=1`: 1,000,000 items of 20 attributes and 1,000,000
-//! people (`PEOPLE`) of 100 actions, by the process's resident memory.
+//! a `HashMap` by item and name of the field to its time and value; and reading and decoding the log on one thread and nothing else. With `MEMORY=1` instead: what 1,000,000 items
+//! (`ITEMS`) of 20 attributes take, and 1,000,000 people (`PEOPLE`) of 100 actions on them: the people, the counters of the items, and the pairs, each in a process of its own,
+//! by its resident memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use data_layer::config::Config;
+use data_layer::config::{Config, Keep, Part, Parts};
 use data_layer::ingest::Ingest;
 use data_layer::live::{Items, Live, codec};
 use data_layer::log::{Entries, Stream, format};
@@ -81,6 +82,19 @@ fn item(n: usize, time: i64, version: usize) -> Event {
     let attributes = (0..FIELDS).map(|f| (format!("field_{f:02}"), Some(named(n, f, version)))).collect();
     let id = id(format!("item-{n}"));
     Event::Item(ItemEvent { id, kind: None, time, source: None, attributes, deleted: None })
+}
+
+/// An item of which only its id is known.
+fn bare(n: usize) -> Event {
+    let id = id(format!("item-{n}"));
+    Event::Item(ItemEvent {
+        id,
+        kind: None,
+        time: NOW,
+        source: None,
+        attributes: BTreeMap::new(),
+        deleted: None,
+    })
 }
 
 fn schema() -> Schema {
@@ -285,15 +299,33 @@ fn loads() {
     }
 }
 
-fn memory() {
-    let (of, people, before) = (1_000_000, asked("PEOPLE", 1_000_000), resident());
-    let live = Live::new(Actions::default(), schema());
-    for from in (0..of).step_by(10_000) {
-        live.apply(&records(from as u64 + 1, (from..from + 10_000).map(|n| item(n, NOW, 0))))
-            .expect("in order");
-    }
+/// One part of what is kept, in a process of its own: what is freed elsewhere does not blur it.
+fn memory(part: &str) {
+    let (of, people) = (asked("ITEMS", 1_000_000), asked("PEOPLE", 1_000_000));
+    let parts = match part {
+        "people" => [Part::Users, Part::Recent, Part::Met, Part::Seen, Part::Counters, Part::Levels]
+            .into_iter()
+            .collect(),
+        "counters" => [Part::Items, Part::Seen, Part::Counters, Part::Trending].into_iter().collect(),
+        "pairs" => [Part::Recent, Part::Together].into_iter().collect(),
+        _ => Parts::ALL,
+    };
+    let live = Live::with(Actions::default(), schema(), Keep { parts, deeds: 0, ..Keep::default() });
+    let load = |live: &Live, fields: bool| {
+        for from in (0..of).step_by(10_000) {
+            let items = (from..from + 10_000).map(|n| match fields {
+                true => item(n, NOW, 0),
+                false => bare(n),
+            });
+            live.apply(&records(from as u64 + 1, items)).expect("in order");
+        }
+    };
+    let before = resident();
+    load(&live, part == "items");
     let items = resident();
-    println!("{of} items of {FIELDS} attributes: {} bytes an item", (items - before) / of);
+    if part == "items" {
+        return println!("{of} items of {FIELDS} attributes: {} bytes an item", (items - before) / of);
+    }
     let act = |n: usize| {
         let person = Person::user(id(format!("user-{}", n % people)));
         let item = id(format!("item-{}", draw(n, of)));
@@ -315,15 +347,27 @@ fn memory() {
     for from in (0..100 * people).step_by(10_000) {
         live.apply(&records((of + from) as u64 + 1, (from..from + 10_000).map(act))).expect("in order");
     }
+    let grown = resident() - items;
     println!(
-        "{people} people of 100 actions, the items' counters included: {} bytes a person",
-        (resident() - items) / people
+        "{people} people of 100 actions, an hour apart: {part}: {} bytes a person, {} an item",
+        grown / people,
+        grown / of
     );
 }
 
+fn in_its_own(part: &str) {
+    let program = std::env::current_exe().expect("a program");
+    let ended = std::process::Command::new(program).arg("--bench").env("MEMORY", part).status();
+    assert!(ended.is_ok_and(|status| status.success()), "{part}");
+}
+
 fn main() {
-    if asked("MEMORY", 0) == 1 {
-        return memory();
+    match std::env::var("MEMORY") {
+        Ok(one) if one == "1" => {
+            return ["items", "people", "counters", "pairs"].into_iter().for_each(in_its_own);
+        }
+        Ok(part) => return memory(&part),
+        Err(_) => {}
     }
     let only = std::env::var("ONLY").unwrap_or_default();
     for (name, part) in [("events", events as fn()), ("rebuild", rebuild), ("loads", loads)] {

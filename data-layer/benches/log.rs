@@ -1,5 +1,5 @@
 //! What the way in costs: durable events a second with many senders in flight, batches of 100, through check, log and live store; the
-//! time to decode a record; and a start from the log.
+//! time to decode a record; and a start from the snapshot that closing left.
 //!
 //! Data: interactions with ids, a tenth impressions, over 20,000 people and 10,000 items. Peers, in the same run: writing as many
 //! bytes as the log got to a plain file, in as many parts, each with one `fdatasync`; and parsing the same JSON into
@@ -192,7 +192,7 @@ fn main() {
         each(read.0)
     );
     println!(
-        "start from the log    {:>9.0} events/s  {:.0} events per second of processor; {:.2} x parse only",
+        "start from a snapshot {:>9.0} events/s  {:.0} events per second of processor; {:.2} x parse only",
         rate(start.0),
         rate(start.1),
         start.0.as_secs_f64() / parse.0.as_secs_f64()

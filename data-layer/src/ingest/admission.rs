@@ -2,9 +2,10 @@
 //! any at all. Nothing waits here; who is not let in is told so, and when to come again. Not for what is in a body.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Busy;
 use crate::{Error, Result};
@@ -54,8 +55,11 @@ pub struct Admission {
     /// Bodies of the live lane that are under way, and a word each time that one of them is done.
     live: AtomicUsize,
     done: Notify,
-    /// One body of the past is sent to the log at a time.
-    past: Semaphore,
+    /// When something of the present came last, in milliseconds since the start and one; 0 before the first.
+    started: Instant,
+    last: AtomicU64,
+    /// No more of the past is sent to the log.
+    past_ended: AtomicBool,
 }
 
 /// Room that a body has, given back when this is dropped.
@@ -81,7 +85,9 @@ impl Admission {
             unpacking: Arc::new(Semaphore::new(MOST_UNPACKED)),
             live: AtomicUsize::new(0),
             done: Notify::new(),
-            past: Semaphore::new(1),
+            started: Instant::now(),
+            last: AtomicU64::new(0),
+            past_ended: AtomicBool::new(false),
         })
     }
 
@@ -110,6 +116,7 @@ impl Admission {
         }
         if lane == Lane::Live {
             self.live.fetch_add(1, Ordering::AcqRel);
+            self.present();
         }
         let mut room = Reservation { of: Arc::clone(self), lane, held: 0, used: 0 };
         room.grow(bytes)?;
@@ -136,19 +143,43 @@ impl Admission {
         Arc::clone(&self.unpacking).acquire_owned().await.ok()
     }
 
-    /// Waits for the turn of a body of the past: one at a time, and while nothing of the present is under way. Where there always is
-    /// something, it goes after so many of those, so that it comes to an end.
-    pub(super) async fn yield_to_live(&self) -> Option<SemaphorePermit<'_>> {
-        let turn = self.past.acquire().await.ok();
+    /// Says that there is a present: somebody sent events of it, or got an answer.
+    pub(super) fn present(&self) {
+        self.last.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// Whether there was one within so long.
+    pub(super) fn was_live(&self, within: Duration) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        self.live.load(Ordering::Acquire) > 0
+            || last > 0 && u128::from(self.millis().saturating_sub(last)) < within.as_millis()
+    }
+
+    fn millis(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64 + 1
+    }
+
+    /// Waits while something of the present is under way. Where there always is something, only for so many of those, so that the past comes
+    /// to an end.
+    pub(super) async fn yield_to_live(&self) {
         for _ in 0..GOES_BEFORE {
             // Listening begins before the look, so that no word is missed.
             let done = self.done.notified();
-            if self.live.load(Ordering::Acquire) == 0 {
+            if self.live.load(Ordering::Acquire) == 0 || self.past_has_ended() {
                 break;
             }
             done.await;
         }
-        turn
+    }
+
+    /// From now on nothing of the past is sent to the log; who waits for their turn need not.
+    pub(super) fn end_past(&self) {
+        self.past_ended.store(true, Ordering::Release);
+        self.done.notify_waiters();
+    }
+
+    pub(super) fn past_has_ended(&self) -> bool {
+        self.past_ended.load(Ordering::Acquire)
     }
 
     /// Bytes that are taken now.
@@ -317,12 +348,14 @@ mod tests {
         use futures::FutureExt;
         use futures::executor::block_on;
         let all = Admission::new(1 << 20);
-        assert!(all.yield_to_live().now_or_never().flatten().is_some());
+        assert!(!all.was_live(Duration::MAX));
+        assert!(all.yield_to_live().now_or_never().is_some());
         let mut one = Some(all.admit(Lane::Live, 0).unwrap());
         let mut past = Box::pin(all.yield_to_live());
         assert!(past.as_mut().now_or_never().is_none());
         one.take();
-        assert!(block_on(past).is_some());
+        block_on(past);
+        assert!(all.was_live(Duration::MAX));
         // There is always another one.
         let _one = all.admit(Lane::Live, 0).unwrap();
         let mut past = Box::pin(all.yield_to_live());
@@ -332,8 +365,5 @@ mod tests {
             waited += 1;
         }
         assert_eq!(waited, GOES_BEFORE);
-        let turn = block_on(all.past.acquire()).unwrap();
-        assert!(all.yield_to_live().now_or_never().is_none());
-        drop(turn);
     }
 }

@@ -1,5 +1,6 @@
 //! What the log thread is asked to do, and what of it makes one group. What it does is `pipeline.rs`'s.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use tokio::sync::oneshot;
@@ -27,7 +28,7 @@ pub(super) struct Batch {
     /// Who waits.
     pub reply: oneshot::Sender<Result<Receipt>>,
     /// Share of the memory for what is under way.
-    pub room: Reservation,
+    pub room: Arc<Reservation>,
 }
 
 /// What the writer thread is asked to do.

@@ -17,6 +17,7 @@ mod fields;
 pub mod follow;
 mod jobs;
 mod joint;
+mod past;
 mod pipeline;
 mod prepare;
 mod read;
@@ -46,13 +47,13 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::Result;
 use crate::archive::Bell;
 use crate::config::{Actions, Config};
 use crate::erase::Erasures;
 use crate::live::Live;
 use crate::log::Lock;
 use crate::types::{Decision, Event, Millis, Position, Schema, time};
-use crate::{Error, Result};
 
 pub use admission::{Admission, Flow, Lane, Reservation};
 pub use backlog::Lag;
@@ -66,6 +67,7 @@ pub(crate) use start::key as key_of;
 use check::Checker;
 use dedupe::Dedupe;
 use jobs::{Batch, Job};
+use past::{Past, closed};
 use pipeline::{Outlet, Pipeline};
 use sealed::{Sealed, Standings};
 use snapshots::Snapshots;
@@ -108,6 +110,8 @@ pub struct Ingest {
 #[derive(Debug)]
 struct Inner {
     jobs: Sender<Job>,
+    /// Where bodies of the past go, on their way to the same thread.
+    past: Sender<Option<Batch>>,
     admission: Arc<Admission>,
     ahead: Millis,
     actions: Arc<Actions>,
@@ -179,10 +183,13 @@ impl Ingest {
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
         let (workers, standings) = sealed.start(config, &bell, (&jobs, &admission), &snapshots, &live)?;
         let clock = start::clock(config, snapshots.as_ref(), &jobs)?;
-        let threads = Threads { log, apply, clock, rebuild, sharing, workers };
+        let past = Past::start(config, &jobs, &admission, &live)?;
+        let inbox = past.inbox();
+        let threads = Threads { log, past, apply, clock, rebuild, sharing, workers };
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
+                past: inbox,
                 admission,
                 ahead,
                 actions: Arc::clone(live.actions()),
@@ -310,6 +317,7 @@ impl Ingest {
 
     /// Appends a decision to its log some time soon. Never waits: where the log can't follow, it is dropped and counted.
     pub fn decide(&self, decision: Decision) {
+        self.inner.admission.present();
         let stats = &self.inner.stats;
         if stats.decisions_waiting.fetch_add(1, Ordering::Relaxed) >= MOST_DECISIONS
             || self.inner.jobs.send(Job::Decision(Box::new(decision))).is_err()
@@ -334,25 +342,17 @@ impl Ingest {
             let schema = joint::current(settled, live, shared.is_some());
             let events = prepare::prepare(events, &mut rejected, &schema, fixed);
             let (reply, answer) = oneshot::channel();
-            (Batch { events, rejected, received_ms, reply, room }, answer)
+            (Batch { events, rejected, received_ms, reply, room: Arc::new(room) }, answer)
         });
-        let past = batch.as_ref().is_ok_and(|(batch, _)| batch.room.lane() == Lane::Backfill);
-        let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
-        let jobs = self.inner.jobs.clone();
-        let put = move |batch: Batch| jobs.send(Job::Batch(batch)).map_err(|_| closed());
-        // At once, not when somebody waits for the answer: what is under way together is synced together. Only the past waits.
-        let sent = batch.and_then(|(batch, answer)| match past {
-            true => Ok((Some(batch), answer)),
-            false => put(batch).map(|()| (None, answer)),
+        // At once, not when somebody waits for the answer: what is under way together is synced together.
+        let sent = batch.and_then(|(batch, answer)| {
+            let sent = match batch.room.lane() {
+                Lane::Live => self.inner.jobs.send(Job::Batch(batch)).is_ok(),
+                Lane::Backfill => self.inner.past.send(Some(batch)).is_ok(),
+            };
+            sent.then_some(answer).ok_or_else(closed)
         });
-        async move {
-            let (waiting, answer) = sent?;
-            let Some(batch) = waiting else { return answer.await.map_err(|_| closed())? };
-            let admission = Arc::clone(batch.room.of());
-            let _turn = admission.yield_to_live().await;
-            put(batch)?;
-            answer.await.map_err(|_| closed())?
-        }
+        async move { sent?.await.map_err(|_| closed())? }
     }
 }
 

@@ -42,6 +42,40 @@ pub(super) struct Encoded {
     pub partition: Partition,
 }
 
+impl Prepared {
+    /// The same events, to be taken a piece at a time.
+    pub fn pieces(self) -> Pieces {
+        Pieces { events: self.events.into_iter(), bytes: self.bytes, schema: self.schema }
+    }
+}
+
+/// What is left of the events of one call.
+pub(super) struct Pieces {
+    events: std::vec::IntoIter<Ready>,
+    bytes: Vec<u8>,
+    schema: Arc<Schema>,
+}
+
+impl Pieces {
+    pub fn is_empty(&self) -> bool {
+        self.events.len() == 0
+    }
+
+    /// The next events, at most so many.
+    pub fn next_of(&mut self, at_most: usize) -> Prepared {
+        let (mut events, mut bytes) = (Vec::with_capacity(at_most.min(self.events.len())), Vec::new());
+        for mut ready in self.events.by_ref().take(at_most) {
+            if let Some(encoded) = &mut ready.encoded {
+                let start = bytes.len();
+                bytes.extend_from_slice(&self.bytes[encoded.payload.clone()]);
+                encoded.payload = start..bytes.len();
+            }
+            events.push(ready);
+        }
+        Prepared { events, bytes, schema: Arc::clone(&self.schema) }
+    }
+}
+
 /// Prepares the events of a call; those that the schema does not allow join the rejected ones. `fixed` is as in [`typing::settle`].
 pub(super) fn prepare(
     events: Vec<(usize, Event)>,

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::admission::{Admission, Lane};
 use super::jobs::{Batch, Job};
+use super::past::closed;
 use super::prepare;
 use super::shared::Sweep;
 use super::snapshots::{self, Snapshots};
@@ -124,7 +125,6 @@ impl Sealed {
             holds: Arc::clone(&self.holds),
             archiving: Arc::clone(&self.archiving),
             seal: Box::new(move || {
-                let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
                 let (done, sealed) = channel();
                 jobs.send(Job::Seal(done)).map_err(|_| closed())?;
                 sealed.recv().map_err(|_| closed())?
@@ -161,8 +161,7 @@ fn append(event: Event, jobs: &Sender<Job>, admission: &Arc<Admission>) -> Resul
     let (none, mut rejected) = (Arc::new(Schema::reserved()), Vec::new());
     let events = prepare::prepare(vec![(0, event)], &mut rejected, &none, &none);
     let (reply, answer) = oneshot::channel();
-    let batch = Batch { events, rejected, received_ms: time::now(), reply, room };
-    let closed = || Error::Io { path: "log".into(), source: std::io::Error::other("closed") };
+    let batch = Batch { events, rejected, received_ms: time::now(), reply, room: Arc::new(room) };
     jobs.send(Job::Batch(batch)).map_err(|_| closed())?;
     let receipt = answer.blocking_recv().map_err(|_| closed())??;
     match receipt.rejected.into_iter().next() {

@@ -1,11 +1,13 @@
 //! What a client may rely on: each form of event, what is rejected and how it is said, durability, and that nothing counts twice.
 
 mod limits;
+mod past;
 mod unsynced;
 
 use std::time::Duration;
 
 use super::*;
+use crate::Error;
 use crate::live::{Counters, Items};
 use crate::log::Reader;
 use crate::types::time::{DAY, MINUTE};

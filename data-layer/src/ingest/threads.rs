@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 
 use super::dedupe::Dedupe;
 use super::jobs::Job;
+use super::past::Past;
 use super::rebuild::Rebuild;
 use super::sealed::Workers;
 use super::shared::Sharing;
@@ -17,6 +18,7 @@ use crate::{Error, Result};
 pub(super) struct Threads {
     /// Gives back what it remembers of events, and the lock of the log.
     pub log: JoinHandle<Result<(Dedupe, Lock)>>,
+    pub past: Past,
     pub apply: JoinHandle<()>,
     pub clock: Option<Clockwork>,
     pub rebuild: Option<Rebuild>,
@@ -27,10 +29,12 @@ pub(super) struct Threads {
 impl Threads {
     /// Ends them: what came is written and synced, then applied, then a last snapshot is taken.
     pub(super) fn close(self, jobs: &Sender<Job>) -> Result<()> {
-        let Self { log, apply, clock, rebuild, sharing, workers } = self;
+        let Self { log, past, apply, clock, rebuild, sharing, workers } = self;
         let Workers { archive, erase, compact } = workers;
         // Some of them wait for a snapshot.
         clock.iter().for_each(Clockwork::hurry);
+        // It asks the log thread; what it has not sent was not acknowledged.
+        drop(past);
         // What they have not rewritten they do at the next start.
         drop((erase, compact));
         // It asks the log thread; what it has not done the next start begins again.
