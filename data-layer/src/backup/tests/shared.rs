@@ -196,17 +196,6 @@ fn a_backup_under_load_is_of_one_position_of_each_log() {
         ended.store(true, Ordering::Release);
         made.unwrap()
     });
-    assert_eq!(made.positions.len(), 2);
-    let wanted = replayed([&left, &right], &made.positions);
-    let path = place.path().join(SNAPSHOT);
-    let loaded = load(&path, &left.1.actions, &left.1.live.keep).unwrap();
-    assert_eq!(loaded.head.sequence, made.snapshot);
-    assert_eq!(items(&loaded.live), items(&wanted));
-    let counts = |live: &Live| -> Vec<_> {
-        let of = |who| live.person(&who).map(|state| format!("{:?}", state.counters));
-        who().into_iter().map(of).collect()
-    };
-    assert_eq!(counts(&loaded.live), counts(&wanted));
     // What went on meanwhile is all there in the end.
     servers.iter().for_each(|server| {
         let (mut stable, mut last) = (0, 0);
@@ -221,5 +210,18 @@ fn a_backup_under_load_is_of_one_position_of_each_log() {
         let producer = log::producer(&site.1.events_folder()).unwrap().unwrap();
         Position { producer, sequence: u64::MAX / 2 }.to_string()
     });
-    assert_eq!(items(servers[0].live()), items(&replayed([&left, &right], &all)));
+    let expected = items(&replayed([&left, &right], &all));
+    wait("items follow people", || items(servers[0].live()) == expected);
+    // And the backup is what the logs came to up to its positions.
+    assert_eq!(made.positions.len(), 2);
+    let wanted = replayed([&left, &right], &made.positions);
+    let path = place.path().join(SNAPSHOT);
+    let loaded = load(&path, &left.1.actions, &left.1.live.keep).unwrap();
+    assert_eq!(loaded.head.sequence, made.snapshot);
+    assert_eq!(items(&loaded.live), items(&wanted));
+    let counts = |live: &Live| -> Vec<_> {
+        let of = |who| live.person(&who).map(|state| format!("{:?}", state.counters));
+        who().into_iter().map(of).collect()
+    };
+    assert_eq!(counts(&loaded.live), counts(&wanted));
 }
