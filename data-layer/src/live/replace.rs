@@ -126,7 +126,8 @@ impl Live {
         drop((old_items, old_lists));
     }
 
-    /// Forgets what is counted of items, and the lists that follow from it; what was said of them stays, since saying it again changes nothing.
+    /// Forgets what is counted of items, the lists that follow from it, and halves of loads, which come again and must not meet those of the first
+    /// time; what was said of items stays, since saying it again changes nothing.
     /// Stands at these positions from now on.
     pub(crate) fn forget_counts(&self, streams: Vec<StreamId>) {
         // What is being written down is finished first.
@@ -144,8 +145,9 @@ impl Live {
 }
 
 impl ItemTable {
-    /// Forgets what is counted.
+    /// Forgets what is counted, and halves of loads.
     fn forget_counts(&mut self) {
+        self.sources.list.iter_mut().for_each(|source| source.open.clear());
         self.counters.fill(Counters::NONE);
         self.impressions.fill(0);
         for row in &mut self.rows {

@@ -101,3 +101,20 @@ fn what_is_said_while_a_snapshot_is_written_is_behind_where_it_stands() {
     follow(&loaded.live, &rest);
     assert_eq!(picture(&loaded.live), picture(&whole));
 }
+
+#[test]
+fn halves_of_loads_that_are_read_again_meet_none_of_the_first_time() {
+    let dice = &mut Dice(0);
+    let load = |begin, time| Op::Load { source: 0, id: 1, begin, time };
+    let (attribute, value, kind, deleted) = (0, None, None, None);
+    let named = Op::Item { item: 0, attribute, value, time: 1, source: Some(0), kind, deleted };
+    // One that was begun again after it was whole: its end of the first time does not end it.
+    let all =
+        interleaved(deltas(&records(&[load(false, 0), named, load(true, 0), load(true, 2)]), 3, dice), dice);
+    let (once, again) = (live(50), live(50));
+    follow(&once, &all);
+    follow(&again, &all);
+    again.forget_counts(Vec::new());
+    follow(&again, &all);
+    assert_eq!(picture(&again), picture(&once));
+}
