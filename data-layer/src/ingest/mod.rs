@@ -47,13 +47,13 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::Result;
 use crate::archive::Bell;
 use crate::config::{Actions, Config};
 use crate::erase::Erasures;
 use crate::live::Live;
 use crate::log::Lock;
 use crate::types::{Decision, Event, Millis, Position, Schema, time};
+use crate::{Error, Result};
 
 pub use admission::{Admission, Flow, Lane, Reservation};
 pub use backlog::Lag;
@@ -67,7 +67,7 @@ pub(crate) use start::key as key_of;
 use check::Checker;
 use dedupe::Dedupe;
 use jobs::{Batch, Job};
-use past::{Past, closed};
+use past::Past;
 use pipeline::{Outlet, Pipeline};
 use sealed::{Sealed, Standings};
 use snapshots::Snapshots;
@@ -146,8 +146,7 @@ impl Ingest {
     pub fn open_telling(config: &Config, told: &CatchUp) -> Result<Self> {
         let lock = Lock::take(&config.log.dir.join(&config.namespace))?;
         let (events, decisions) = start::writers(config, draw())?;
-        let producer = events.producer();
-        let mut dedupe = Dedupe::new(config.log.dedupe);
+        let (producer, mut dedupe) = (events.producer(), Dedupe::new(config.log.dedupe));
         let erasures = Arc::new(Erasures::open(&config.log.dir.join(&config.namespace), producer)?);
         let made = start::state(config, Some(&mut dedupe), events.last(), told, Some(&erasures))?;
         let live = Arc::new(made.live);
@@ -183,9 +182,7 @@ impl Ingest {
         let sealed = Sealed { producer, holds, erasures, archiving: Arc::default() };
         let (workers, standings) = sealed.start(config, &bell, (&jobs, &admission), &snapshots, &live)?;
         let clock = start::clock(config, snapshots.as_ref(), &jobs)?;
-        let past = Past::start(config, &jobs, &admission, &live)?;
-        let inbox = past.inbox();
-        let threads = Threads { log, past, apply, clock, rebuild, sharing, workers };
+        let (past, inbox) = Past::start(config, &jobs, &admission, &live)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
@@ -197,7 +194,7 @@ impl Ingest {
                 stats,
                 settled,
                 fixed,
-                threads: Mutex::new(Some(threads)),
+                threads: Mutex::new(Some(Threads { log, past, apply, clock, rebuild, sharing, workers })),
                 sealed,
                 standings,
                 snapshots,
@@ -368,6 +365,11 @@ impl Drop for Inner {
             tracing::error!(%error, "the log could not be closed");
         }
     }
+}
+
+/// What who comes too late is told.
+fn closed() -> Error {
+    Error::Io { path: "log".into(), source: std::io::Error::other("closed") }
 }
 
 /// A number that no other log has.

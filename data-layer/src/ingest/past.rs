@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 use super::admission::{Admission, Reservation};
 use super::jobs::{Batch, Job};
 use super::prepare::Prepared;
-use super::{Receipt, start};
+use super::{Receipt, closed, start};
+use crate::Result;
 use crate::config::Config;
 use crate::live::Live;
 use crate::types::Millis;
-use crate::{Error, Result};
 
 /// Events of a piece while there is a present, and while there is none.
 const PIECE: usize = 256;
@@ -49,21 +49,18 @@ pub(super) struct Past {
 }
 
 impl Past {
+    /// Starts it, and says where bodies are sent.
     pub(super) fn start(
         config: &Config,
         jobs: &Sender<Job>,
         admission: &Arc<Admission>,
         live: &Arc<Live>,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Sender<Option<Batch>>)> {
         let (inbox, bodies) = channel();
         let work = Work { jobs: jobs.clone(), admission: Arc::clone(admission), live: Arc::clone(live) };
         let thread = start::spawn("weir-past", config, move || work.run(&bodies))?;
-        Ok(Self { inbox, admission: Arc::clone(admission), thread: Some(thread) })
-    }
-
-    /// Where bodies are sent.
-    pub(super) fn inbox(&self) -> Sender<Option<Batch>> {
-        self.inbox.clone()
+        let past = Self { inbox: inbox.clone(), admission: Arc::clone(admission), thread: Some(thread) };
+        Ok((past, inbox))
     }
 }
 
@@ -140,9 +137,4 @@ impl Work {
             std::thread::sleep(LOOK);
         }
     }
-}
-
-/// What who comes too late is told.
-pub(super) fn closed() -> Error {
-    Error::Io { path: "log".into(), source: std::io::Error::other("closed") }
 }

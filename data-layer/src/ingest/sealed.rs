@@ -9,10 +9,9 @@ use tokio::sync::oneshot;
 
 use super::admission::{Admission, Lane};
 use super::jobs::{Batch, Job};
-use super::past::closed;
-use super::prepare;
 use super::shared::Sweep;
 use super::snapshots::{self, Snapshots};
+use super::{closed, prepare};
 use crate::archive::{self, Archivist, Bell, Store, Work};
 use crate::compact::{self, Compactor};
 use crate::config::{Backend, Config};

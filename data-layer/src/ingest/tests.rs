@@ -7,7 +7,6 @@ mod unsynced;
 use std::time::Duration;
 
 use super::*;
-use crate::Error;
 use crate::live::{Counters, Items};
 use crate::log::Reader;
 use crate::types::time::{DAY, MINUTE};

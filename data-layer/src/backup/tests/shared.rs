@@ -162,6 +162,12 @@ fn replayed(sites: [&Site; 2], positions: &[String]) -> Live {
     live
 }
 
+/// Behind everything in a log.
+fn end(site: &Site) -> String {
+    let producer = log::producer(&site.1.events_folder()).unwrap().unwrap();
+    Position { producer, sequence: u64::MAX / 2 }.to_string()
+}
+
 #[test]
 fn a_backup_under_load_is_of_one_position_of_each_log() {
     let Some(redis) = Redis::of(Kind { forgets: true, ..Kind::default() }) else {
@@ -206,11 +212,7 @@ fn a_backup_under_load_is_of_one_position_of_each_log() {
             stable > 100
         });
     });
-    let all = [&left, &right].map(|site| {
-        let producer = log::producer(&site.1.events_folder()).unwrap().unwrap();
-        Position { producer, sequence: u64::MAX / 2 }.to_string()
-    });
-    let expected = items(&replayed([&left, &right], &all));
+    let expected = items(&replayed([&left, &right], &[&left, &right].map(end)));
     wait("items follow people", || items(servers[0].live()) == expected);
     // And the backup is what the logs came to up to its positions.
     assert_eq!(made.positions.len(), 2);
